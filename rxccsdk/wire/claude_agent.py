@@ -1,0 +1,85 @@
+"""claude-agent-sdk: all that is private in it is touched here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from typing import Any, cast
+
+import claude_agent_sdk
+from claude_agent_sdk import ClaudeAgentOptions, query
+from claude_agent_sdk import CLINotFoundError as SdkCLINotFoundError
+from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
+
+from rxccsdk.chunks import Frame
+from rxccsdk.errors import CLINotFoundError, RxccError
+from rxccsdk.wire.launch import LaunchOptions, SdkTransport, inherited_environment, merged, shared_options
+from rxccsdk.wire.process import INSTALL_HINT
+
+
+class ClaudeAgentDriver:
+    """Starts and answers the CLI as claude-agent-sdk 0.2 does.
+
+    Without a system prompt that SDK sends an empty one; here it is Claude Code's own, as with the other SDK.
+    """
+
+    name = "claude-agent-sdk"
+
+    def __init__(self, options: LaunchOptions, session_id: str) -> None:
+        given = options.sdk_options or ClaudeAgentOptions()
+        if given.session_store is not None and (options.resume or given.resume):
+            raise RxccError("Resuming from a session_store needs the SDK's own transport: not possible here.")
+        ours = {
+            **shared_options(options),
+            "cli_path": options.cli_path,
+            "max_budget_usd": options.max_budget_usd,
+        }
+        always: dict[str, Any] = {
+            "include_partial_messages": options.partial_messages,
+            "forward_subagent_text": True,
+        }
+        if given.system_prompt is None and options.system_prompt is None:
+            always["system_prompt"] = {"type": "preset", "preset": "claude_code"}
+            del ours["system_prompt"]
+        if not (options.resume or given.resume or given.continue_conversation or given.session_id):
+            always["session_id"] = session_id
+        self.options: ClaudeAgentOptions = merged(given, ours, **always)
+
+    def command(self) -> list[str]:
+        """The command line the SDK would start."""
+        configured = self.options
+        if configured.can_use_tool is not None:
+            configured = replace(configured, permission_prompt_tool_name="stdio")
+        transport = SubprocessCLITransport(_no_prompt(), configured)
+        if transport._cli_path is None:
+            try:
+                transport._cli_path = transport._find_cli()
+            except SdkCLINotFoundError as error:
+                raise CLINotFoundError(f"No Claude Code CLI was found. {INSTALL_HINT}") from error
+        return transport._build_command()
+
+    def environment(self) -> dict[str, str]:
+        """The environment the SDK would start it in."""
+        env = {**inherited_environment(self.options.cwd), **self.options.env}
+        env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
+        if self.options.enable_file_checkpointing:
+            env["CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING"] = "true"
+        return env
+
+    def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
+        """The SDK's own `query()`, over our transport."""
+        return query(prompt=prompts, options=self.options, transport=cast(Any, transport))
+
+    def rewrite(self, frame: Frame) -> Frame:
+        """Nothing: what it writes is what today's CLI expects."""
+        return frame
+
+    def on_stderr(self, line: str) -> None:
+        """Hand it to the SDK's `stderr` callback."""
+        if self.options.stderr is not None:
+            self.options.stderr(line)
+
+
+async def _no_prompt() -> AsyncGenerator[Frame, None]:
+    return
+    yield {}

@@ -1,0 +1,140 @@
+"""How a CLI is to be started: our options and the SDK's, brought together."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from rxccsdk.chunks import Frame
+
+_O = TypeVar("_O")
+
+SDK_ENVIRONMENT = {
+    # Frames that say when the agent waits for a permission, and when it is idle.
+    "CLAUDE_CODE_SDK_READS_SESSION_STATE": "1",
+    "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
+}
+
+
+class LaunchOptions(Protocol):
+    """The options of a session that concern its CLI: see `SessionOptions`."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def system_prompt(self) -> str | None: ...
+    @property
+    def cwd(self) -> Path | None: ...
+    @property
+    def max_turns(self) -> int | None: ...
+    @property
+    def max_budget_usd(self) -> float | None: ...
+    @property
+    def allowed_tools(self) -> list[str] | None: ...
+    @property
+    def disallowed_tools(self) -> list[str] | None: ...
+    @property
+    def permission_mode(self) -> str | None: ...
+    @property
+    def resume(self) -> str | None: ...
+    @property
+    def env(self) -> dict[str, str]: ...
+    @property
+    def cli_path(self) -> Path | None: ...
+    @property
+    def partial_messages(self) -> bool: ...
+    @property
+    def keep_raw(self) -> bool: ...
+    @property
+    def connect_timeout(self) -> float: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def sdk_options(self) -> Any: ...
+
+
+class SdkTransport(Protocol):
+    """What the SDKs call a transport."""
+
+    async def connect(self) -> None: ...
+    async def write(self, data: str) -> None: ...
+    def read_messages(self) -> AsyncIterator[Frame]: ...
+    async def close(self) -> None: ...
+    def is_ready(self) -> bool: ...
+    async def end_input(self) -> None: ...
+
+
+class SdkDriver(Protocol):
+    """What differs between the SDKs. One module each implements it: `claude_code` and `claude_agent`."""
+
+    @property
+    def name(self) -> str:
+        """The name of the SDK's package."""
+
+    @property
+    def options(self) -> Any:
+        """The SDK's own options, ours put in."""
+
+    def command(self) -> list[str]:
+        """The command line the SDK would start."""
+
+    def environment(self) -> dict[str, str]:
+        """The environment it would start it in."""
+
+    def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
+        """The SDK's own `query()`, over our transport."""
+
+    def rewrite(self, frame: Frame) -> Frame:
+        """Mend what the SDK writes to the CLI, where today's CLI expects something else."""
+
+    def on_stderr(self, line: str) -> None:
+        """Hand a line of standard error to who asked the SDK for it."""
+
+
+def merged(given: _O, ours: dict[str, Any], **always: Any) -> _O:
+    """Put our options into the SDK's.
+
+    Args:
+        given: the SDK's options, as the user gave them, or its defaults.
+        ours: the options of `SessionOptions` by the SDK's names; `None` and `{}` are not set.
+        always: what is set whatever was given.
+
+    Raises:
+        ValueError: an option is set in both places.
+    """
+    defaults = type(given)()
+    values = {name: value for name, value in ours.items() if value is not None and value != {}}
+    for name in values:
+        if getattr(given, name) != getattr(defaults, name):
+            raise ValueError(
+                f"{name} is set in SessionOptions and in sdk_options: set it in one of them, not in both."
+            )
+    changed: _O = dataclasses.replace(given, **values, **always)  # type: ignore[type-var]
+    return changed
+
+
+def shared_options(options: LaunchOptions) -> dict[str, Any]:
+    """Our options that both SDKs know by the same name."""
+    return {
+        "model": options.model,
+        "system_prompt": options.system_prompt,
+        "cwd": options.cwd,
+        "max_turns": options.max_turns,
+        "allowed_tools": options.allowed_tools,
+        "disallowed_tools": options.disallowed_tools,
+        "permission_mode": options.permission_mode,
+        "resume": options.resume,
+        "env": options.env,
+    }
+
+
+def inherited_environment(cwd: Path | str | None) -> dict[str, str]:
+    """This process's environment, as the SDKs pass it on."""
+    # CLAUDECODE would make the CLI believe that it runs inside another one.
+    env = {name: value for name, value in os.environ.items() if name != "CLAUDECODE"}
+    if cwd is not None:
+        env["PWD"] = str(cwd)
+    return {**SDK_ENVIRONMENT, **env, "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}

@@ -1,0 +1,263 @@
+"""The CLI as a process: bytes in, bytes out, and an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rxccsdk.errors import CLINotFoundError, RxccError
+from rxccsdk.wire import Exit
+from rxccsdk.wire.framing import LineFramer
+
+if TYPE_CHECKING:
+    import psutil
+
+INSTALL_HINT = (
+    "Install it (npm install -g @anthropic-ai/claude-code, or pip install 'rxccsdk[agent]', which brings "
+    "one), or set SessionOptions(cli_path=...)."
+)
+
+_STDERR_LINES = 50
+_GRACE = 2.0  # seconds between one means of ending a process and the next, harder one
+_EOF_GRACE = 0.5  # seconds its output may stay open after it is gone: a child of its may hold the pipe
+
+
+class CliProcess(asyncio.SubprocessProtocol):
+    """A process in a group of its own, so that Ctrl+C reaches us first and our signals reach its children.
+
+    Args:
+        on_data: gets each read of its standard output.
+        on_end: told once, when its output has ended.
+        on_stderr: gets each line of its standard error, beside the last ones being kept.
+    """
+
+    def __init__(
+        self,
+        on_data: Callable[[bytes], None],
+        on_end: Callable[[Exit], None],
+        on_stderr: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_data = on_data
+        self._on_end = on_end
+        self._on_stderr = on_stderr
+        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        self._stderr_framer = LineFramer()
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._exited = asyncio.Event()
+        self._eof = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
+        self._told = False
+
+    async def start(
+        self, argv: Sequence[str], cwd: Path | str | None, env: dict[str, str], user: str | None = None
+    ) -> None:
+        """Start it.
+
+        Raises:
+            CLINotFoundError: there is no such file, or it cannot be executed.
+            RxccError: the working directory does not exist.
+        """
+        _check_directory(cwd)
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {} if user is None else {"user": user}
+        try:
+            self._transport, _ = await loop.subprocess_exec(
+                lambda: self, *argv, cwd=cwd, env=env, start_new_session=True, **options
+            )
+        except FileNotFoundError as error:
+            raise CLINotFoundError(f"There is no Claude Code CLI at {argv[0]}. {INSTALL_HINT}") from error
+        except OSError as error:
+            raise CLINotFoundError(
+                f"The Claude Code CLI at {argv[0]} cannot be executed: {error.strerror or error}. "
+                "Check the file and its permissions, or set SessionOptions(cli_path=...)."
+            ) from error
+
+    def write(self, data: bytes) -> None:
+        """Write to its standard input, without waiting.
+
+        Raises:
+            ConnectionError: its input is closed.
+        """
+        pipe = self._stdin()
+        if pipe is None or pipe.is_closing():
+            raise ConnectionError("The CLI's input is closed.")
+        pipe.write(data)
+
+    def close_stdin(self) -> None:
+        """Tell it that no more input comes."""
+        pipe = self._stdin()
+        if pipe is not None:
+            pipe.close()
+
+    async def end(self, *, at_once: bool = False) -> None:
+        """End it and all it started: close its input, then SIGINT, SIGTERM and SIGKILL, two seconds apart.
+
+        Args:
+            at_once: do not wait for it to end by itself when its input closes.
+        """
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(at_once))
+        await asyncio.shield(self._ending)
+
+    # -- asyncio.SubprocessProtocol -----------------------------------------------------------------------
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        data = cast(bytes, data)
+        if fd == 1:
+            self._on_data(data)
+        else:
+            for line in self._stderr_framer.push(data):
+                self._note_stderr(line)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 1:
+            self._eof.set()
+            self._tell_end_when_known()
+        elif fd == 2:
+            self._note_stderr(self._stderr_framer.flush())
+
+    def process_exited(self) -> None:
+        self._exited.set()
+        if not self._eof.is_set():
+            asyncio.get_running_loop().call_later(_EOF_GRACE, self._eof.set)
+            asyncio.get_running_loop().call_later(_EOF_GRACE, self._tell_end)
+        else:
+            self._tell_end()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _stdin(self) -> asyncio.WriteTransport | None:
+        if self._transport is None:
+            return None
+        return cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+
+    def _note_stderr(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            self._stderr.append(text)
+            if self._on_stderr is not None:
+                self._on_stderr(text)
+
+    def _tell_end_when_known(self) -> None:
+        """Its output has ended. Most often it is ending too; then its exit code is worth a moment."""
+        if self._exited.is_set():
+            self._tell_end()
+        else:
+            asyncio.get_running_loop().call_later(_EOF_GRACE, self._tell_end)
+
+    def _tell_end(self) -> None:
+        if self._told:
+            return
+        self._told = True
+        self._note_stderr(self._stderr_framer.flush())
+        code = self._transport.get_returncode() if self._transport is not None else None
+        reason = "The CLI ended" if code is not None else "The CLI closed its output."
+        self._on_end(Exit(reason, code, tuple(self._stderr)))
+
+    async def _end(self, at_once: bool) -> None:
+        try:
+            await self._end_step_by_step(at_once)
+        except asyncio.CancelledError:
+            await self.kill()  # the loop is being torn down: there is no time left
+            raise
+
+    async def kill(self) -> None:
+        """End it and all it started with SIGKILL, and see it gone."""
+        transport = self._transport
+        if transport is None or self._exited.is_set():
+            return
+        family = _frozen_family(transport.get_pid())
+        _signal_group(transport.get_pid(), signal.SIGKILL)
+        for process in family:
+            with contextlib.suppress(Exception):
+                process.kill()
+        await self._gone(_EOF_GRACE)
+        transport.close()
+
+    async def _end_step_by_step(self, at_once: bool) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        family = _descendants(transport.get_pid())
+        self.close_stdin()
+        if not at_once and not await self._gone(_GRACE):
+            at_once = True
+        if at_once:
+            for hard in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+                if hard is signal.SIGKILL:
+                    family |= _frozen_family(transport.get_pid())
+                _signal_group(transport.get_pid(), hard)
+                if await self._gone(_GRACE):
+                    break
+        await _end_all(family)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EOF_GRACE):
+                await self._eof.wait()
+        transport.close()
+        self._tell_end()
+
+    async def _gone(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._exited.wait()
+        return self._exited.is_set()
+
+
+def _check_directory(path: Path | str | None) -> None:
+    if path is not None and not Path(path).is_dir():
+        raise RxccError(f"The working directory does not exist, or is none: {path}")
+
+
+def _descendants(pid: int) -> set[psutil.Process]:
+    import psutil
+
+    try:
+        return set(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return set()
+
+
+def _frozen_family(pid: int) -> set[psutil.Process]:
+    """Collect all it started, and keep it from starting more.
+
+    A SIGKILL does not reach what runs in sessions of its own, and after it nobody knows whose that was.
+    """
+    _signal_group(pid, signal.SIGSTOP)
+    return _descendants(pid)
+
+
+def _signal_group(pid: int, what: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, what)
+
+
+async def _end_all(processes: set[psutil.Process]) -> None:
+    """End what outlived the CLI: politely, then not."""
+    import psutil
+
+    for hard in (signal.SIGTERM, signal.SIGKILL):
+        alive = [process for process in processes if _runs(process)]
+        if not alive:
+            return
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(hard)
+        for _ in range(20):
+            if not any(_runs(process) for process in alive):
+                return
+            await asyncio.sleep(0.05)
+
+
+def _runs(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

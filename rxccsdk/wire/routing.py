@@ -1,0 +1,192 @@
+"""Whose frame is it: the turn of a prompt, or the CLI's own business.
+
+"The next result" is not the answer to the last prompt: background agents make the CLI start whole turns of
+its own, and a prompt may be absorbed by one of those. What tells them apart is the uuid that every prompt is
+sent with. Clients older than `command_lifecycle` echo no uuid; for them a result with neither uuid nor origin
+ends the turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxccsdk.chunks import Frame
+from rxccsdk.wire.deltas import DeltaRun
+
+
+@dataclass
+class Router:
+    """Decides for each frame whether it belongs to the running turn.
+
+    Attributes:
+        turn: the number of the turn whose prompt was written and whose result has not come, or `None`.
+        busy: the CLI runs a turn of its own; a prompt written now would be absorbed by it.
+        started: the CLI has taken up the prompt.
+        ended: set by `route` when the frame it was just given ended the turn.
+        background: the tool calls whose agents or commands run in the background.
+    """
+
+    turn: int | None = None
+    busy: bool = False
+    started: bool = False
+    ended: bool = False
+    background: set[str] = field(default_factory=set)
+    _uuid: str = ""
+    _was_asked: bool = False  # before the first prompt the CLI has nothing of its own to do
+    _echoes: bool | None = None  # whether this CLI names prompts in its frames; None until it is known
+    _owner: dict[str, int | None] = field(default_factory=dict)  # tool call -> the turn that made it
+    _caller: dict[str, str] = field(default_factory=dict)  # tool call -> the call whose agent made it
+    _task_call: dict[str, str] = field(default_factory=dict)  # task -> the tool call that started it
+    _running_tasks: set[str] = field(default_factory=set)
+
+    def begin(self, turn: int, uuid: str) -> None:
+        """A prompt was written, as this turn and with this uuid."""
+        self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
+        self._was_asked = True
+
+    def abandon(self) -> None:
+        """The turn is over without a result."""
+        self.turn = None
+
+    @property
+    def has_background_work(self) -> bool:
+        """Whether the CLI would go on by itself if nobody asked anything more."""
+        return self.busy or bool(self._running_tasks)
+
+    def route(self, frame: Frame | DeltaRun) -> int | None:
+        """Give the turn this frame belongs to, or `None` for what the CLI does on its own."""
+        self.ended = False
+        if isinstance(frame, DeltaRun):
+            return self._main()
+        if frame.get("type") == "stream_event" and frame.get("parent_tool_use_id") is None:
+            return self._main()
+        try:
+            return self._route(frame)
+        except (TypeError, AttributeError):
+            return self._main()  # not of the shape we know: the parser shows it as it is
+
+    def _route(self, frame: Frame) -> int | None:
+        parent = frame.get("parent_tool_use_id")
+        kind = frame.get("type")
+        if kind == "tool_progress":
+            return self._owner_of(parent)
+        if parent is not None:
+            owner = self._owner_of(parent)
+            self._note_calls(frame, owner)
+            return owner
+        if kind == "result":
+            return self._result(frame)
+        if kind == "command_lifecycle":
+            return self._lifecycle(frame)
+        if kind == "system":
+            return self._system(frame)
+        owner = self._main()
+        if kind == "assistant":
+            self._note_calls(frame, owner)
+        elif kind == "user":
+            return self._user(frame, owner)
+        return owner
+
+    def _main(self) -> int | None:
+        return self.turn if self.started or not self._echoes else None
+
+    def _owner_of(self, call: str | None) -> int | None:
+        if call is None:
+            return self._main()
+        if call in self.background:
+            return None
+        owner = self._owner.get(call, self._main())
+        return owner if owner == self.turn else None
+
+    def _note_calls(self, frame: Frame, owner: int | None) -> None:
+        caller = frame.get("parent_tool_use_id")
+        content = (frame.get("message") or {}).get("content")
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") == "tool_use":
+                call = str(block.get("id"))
+                self._owner[call] = owner
+                if caller is not None:
+                    self._caller[call] = caller
+
+    def _user(self, frame: Frame, owner: int | None) -> int | None:
+        """Tool results go with their call; other user messages with the main agent."""
+        content = (frame.get("message") or {}).get("content")
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") == "tool_result":
+                call = str(block.get("tool_use_id"))
+                made_by = self._owner.get(call, owner)
+                return made_by if made_by == self.turn else None
+        return owner
+
+    def _lifecycle(self, frame: Frame) -> int | None:
+        if self.turn is None or frame.get("command_uuid") != self._uuid:
+            return None
+        self._echoes = True
+        state = frame.get("state")
+        if state == "started":
+            self.started = True
+        elif state == "cancelled" and not self.started:
+            return self._end()  # it was interrupted while it waited: no result will follow
+        return self.turn
+
+    def _system(self, frame: Frame) -> int | None:
+        subtype = str(frame.get("subtype"))
+        if subtype.startswith("task_"):
+            return self._task(frame, subtype)
+        if subtype == "session_state_changed":
+            if frame.get("state") == "idle":
+                self.busy = False
+        elif subtype == "init":
+            uuids = _uuids(frame)
+            if self.turn is not None and self._uuid in uuids:
+                self.started = self._echoes = True
+            elif not uuids and self._was_asked and (self.turn is None or (self._echoes and not self.started)):
+                self.busy = True
+        return self._main()
+
+    def _task(self, frame: Frame, subtype: str) -> int | None:
+        task = str(frame.get("task_id"))
+        call = frame.get("tool_use_id") or self._task_call.get(task)
+        owner = self._owner_of(call)
+        if subtype == "task_started":
+            if call:
+                self._task_call[task] = call
+            if frame.get("is_backgrounded"):
+                self._to_background(task, call)
+        elif subtype == "task_updated":
+            patch = frame.get("patch") or {}
+            if patch.get("is_backgrounded"):
+                self._to_background(task, call)
+            if patch.get("status") not in (None, "running", "pending"):
+                self._running_tasks.discard(task)
+        elif subtype == "task_notification":
+            self._running_tasks.discard(task)
+        return owner
+
+    def _to_background(self, task: str, call: str | None) -> None:
+        self._running_tasks.add(task)
+        if call:
+            self.background.add(call)
+        for made, caller in self._caller.items():  # with all that an agent called before it was moved
+            if caller in self.background:
+                self.background.add(made)
+
+    def _result(self, frame: Frame) -> int | None:
+        uuids = _uuids(frame)
+        if self.turn is not None and self._uuid in uuids:
+            return self._end()
+        if not uuids and not frame.get("origin") and self.turn is not None and self._main() is not None:
+            return self._end()
+        self.busy = False
+        return None
+
+    def _end(self) -> int | None:
+        turn, self.turn = self.turn, None
+        self.busy, self.ended = False, True
+        return turn
+
+
+def _uuids(frame: Frame) -> list[Any]:
+    """The prompts a frame names, whichever way it names them."""
+    return frame.get("user_message_uuids") or list(filter(None, [frame.get("user_message_uuid")]))
