@@ -1,0 +1,1 @@
+"""Sessions and turns: who is asked what, when, and what became of it."""

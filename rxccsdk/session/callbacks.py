@@ -1,0 +1,133 @@
+"""Calling what users hand us: in order, one at a time, and never at the stream's cost."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+_log = logging.getLogger("rxccsdk")
+_T = TypeVar("_T")
+
+
+class CallbackRunner(Generic[_T]):
+    """Calls a function, sync or async, with one value after the other.
+
+    What a sync callback does is done when `call` returns. Once a callback has given an awaitable, values
+    queue up and are handed over one by one in a task, so that nobody waits for it but `when_done`.
+
+    Args:
+        callback: what to call. An exception it raises is isolated, and it is called again for the next value.
+        on_error: gets those exceptions; without, they are logged with their traceback.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[[_T], Awaitable[Any] | Any],
+        on_error: Callable[[Exception], Any] | None = None,
+    ) -> None:
+        self._callback = callback
+        self._on_error = on_error
+        self._waiting: deque[_T] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._on_done: Callable[[], None] | None = None
+
+    def call(self, value: _T) -> None:
+        """Call the callback with this value, now or when its turn comes."""
+        if self._task is not None:
+            self._waiting.append(value)
+            return
+        try:
+            result = self._callback(value)
+        except Exception as error:
+            self._report(error)
+            return
+        if inspect.isawaitable(result):
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError as error:
+                if inspect.iscoroutine(result):
+                    result.close()
+                self._report(error)
+                return
+            self._task = loop.create_task(self._run(result))
+            if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
+                self._task.add_done_callback(lambda _: result.close())
+
+    def when_done(self, action: Callable[[], None]) -> None:
+        """Do this when every value was handled; at once, if they all were."""
+        if self._task is None:
+            action()
+        else:
+            self._on_done = action
+
+    async def drained(self) -> None:
+        """Wait until every value was handled."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def cancel(self) -> None:
+        """Handle no more values, and cancel the callback that runs."""
+        self._waiting.clear()
+        self._on_done = None
+        task, self._task = self._task, None
+        if task is None:
+            return
+        loop = task.get_loop()
+        if _running_loop() is loop:
+            if task is not asyncio.current_task(loop):
+                task.cancel()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+
+    async def _run(self, pending: Awaitable[Any]) -> None:
+        while True:
+            try:
+                await pending
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._report(RuntimeError(f"what the callback waited for was cancelled: {error!r}"))
+            except Exception as error:
+                self._report(error)
+            while True:
+                if not self._waiting:
+                    self._task = None
+                    self._finish()
+                    return
+                try:
+                    result = self._callback(self._waiting.popleft())
+                except Exception as error:
+                    self._report(error)
+                    continue
+                if inspect.isawaitable(result):
+                    pending = result
+                    break
+
+    def _finish(self) -> None:
+        if self._on_done is None:
+            return
+        try:
+            self._on_done()
+        except Exception as error:  # nobody awaits this task: what an observer raises would be lost in it
+            _log.error("a subscriber raised at the end of the stream", exc_info=error)
+
+    def _report(self, error: Exception) -> None:
+        if self._on_error is not None:
+            try:
+                self._on_error(error)
+                return
+            except Exception as handler_error:
+                error = handler_error
+        _log.error("a callback raised %r; the stream goes on", error, exc_info=error)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

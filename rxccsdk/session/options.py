@@ -1,0 +1,67 @@
+"""What a session is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Backend = Literal["auto", "claude-code-sdk", "claude-agent-sdk"]
+ProgressCallback = Callable[[str], Awaitable[Any] | Any]
+
+
+class SessionOptions(BaseModel):
+    """Options of a session. An unknown name is an error.
+
+    Attributes:
+        stream_output: `query()` prints the answer to standard output while it arrives.
+        progress_callback: called by `query()` with each piece of text; may be async.
+        model: the model's name or alias; `None` leaves the choice to the CLI.
+        system_prompt: replaces Claude Code's own system prompt; `None` keeps it, with both SDKs.
+        cwd: the agent's working directory; `None` is this process's.
+        max_turns: how many model calls one prompt may take.
+        max_budget_usd: ends the session's work when it has cost this much, in USD, over all its turns.
+        allowed_tools: tools that need no permission.
+        disallowed_tools: tools the agent cannot use.
+        permission_mode: "default", "acceptEdits", "plan", "bypassPermissions", ...
+        resume: the id of an earlier session to go on with.
+        env: environment variables for the CLI, over those of this process.
+        cli_path: the CLI to run; `None` finds one as the SDK does.
+        partial_messages: text comes token by token; without, a whole block at a time.
+        keep_raw: chunks keep the frame they were made from.
+        record: a file to write a cassette to, see `ClaudeSession.replay`.
+        connect_timeout: seconds the CLI may take to start.
+        interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
+        backend: which SDK to use; "auto" takes `claude-agent-sdk` where it is installed.
+        sdk_options: a `ClaudeCodeOptions` or `ClaudeAgentOptions` for everything else, such as hooks, MCP
+            servers and `can_use_tool`. It decides the backend.
+
+    Example:
+        >>> SessionOptions(model="haiku", max_turns=3).stream_output
+        False
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
+
+    stream_output: bool = False
+    progress_callback: ProgressCallback | None = None
+    model: str | None = None
+    system_prompt: str | None = None
+    cwd: Path | None = None
+    max_turns: int | None = Field(default=None, ge=1)
+    max_budget_usd: float | None = Field(default=None, gt=0)
+    allowed_tools: list[str] | None = None
+    disallowed_tools: list[str] | None = None
+    permission_mode: str | None = None
+    resume: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    cli_path: Path | None = None
+    partial_messages: bool = True
+    keep_raw: bool = False
+    record: Path | None = None
+    connect_timeout: float = Field(default=60.0, gt=0)
+    interrupt_timeout: float = Field(default=5.0, gt=0)
+    backend: Backend = "auto"
+    sdk_options: Any = None

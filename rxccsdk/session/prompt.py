@@ -1,0 +1,39 @@
+"""What can be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Prompt = str | list[dict[str, Any]]
+"""Text, or a list of content blocks (text, image) as the Messages API spells them."""
+
+
+def checked_prompt(prompt: Any) -> Prompt:
+    """Give the prompt back if it can be sent.
+
+    Raises:
+        TypeError: it is neither text nor a list of content blocks.
+        ValueError: it is empty, or a block is malformed.
+    """
+    if isinstance(prompt, str):
+        if not prompt.strip():
+            raise ValueError("The prompt is empty.")
+        return prompt
+    if not isinstance(prompt, list):
+        raise TypeError(
+            f"A prompt is text or a list of content blocks, not {type(prompt).__name__}: "
+            'pass "..." or [{"type": "text", "text": "..."}].'
+        )
+    if not prompt:
+        raise ValueError("The prompt is empty: a list of content blocks needs at least one.")
+    for block in prompt:
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind is None:
+            raise TypeError(
+                f"Not a content block: {block!r}. One looks like {{'type': 'text', 'text': '...'}}."
+            )
+        if kind == "text" and not str(block.get("text") or "").strip():
+            raise ValueError("A text block of the prompt is empty.")
+        if kind == "image" and not isinstance(block.get("source"), dict):
+            raise ValueError("An image block needs a `source`, as the Messages API spells it.")
+    return prompt

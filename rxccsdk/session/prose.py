@@ -1,0 +1,132 @@
+"""One text out of many blocks: where a blank line stands between two blocks, and where nothing does."""
+
+from __future__ import annotations
+
+from rxccsdk.chunks import (
+    Chunk,
+    MessageChunk,
+    ResultChunk,
+    RetractedChunk,
+    TextChunk,
+    ThinkingChunk,
+    ToolInputChunk,
+    ToolUseChunk,
+    UnknownChunk,
+    UserChunk,
+)
+
+_CONTENT = (ThinkingChunk, ToolInputChunk, ToolUseChunk, UnknownChunk)
+_TELLING = frozenset((*_CONTENT, MessageChunk, UserChunk, RetractedChunk, ResultChunk))
+
+
+class Prose:
+    """Tells of each text block whether it goes on where the one before it ended.
+
+    It does within one message, where only citations split the text, and where a message that was cut short
+    is continued; everywhere else a blank line belongs between two blocks. Feed it every chunk, in order.
+    """
+
+    def __init__(self) -> None:
+        self._last: TextChunk | None = None
+        self._neighbours = False  # nothing but text since the last block, in its message
+        self._texts: set[int] = set()  # the text blocks of this turn
+        self._standing: dict[int | str, bool] = {}  # the main agent's blocks, in order: is it text
+        self._cut_short = False  # the main agent's message ended at max_tokens
+        self._continues = False  # the CLI asked the agent to go on where its text was cut off
+        self._continued_by: int | None = None  # the block that did, or that did something else
+
+    def joins(self, chunk: TextChunk) -> bool:
+        """Whether this text follows the text before it directly. The first text joins too."""
+        last, self._last = self._last, chunk
+        if (
+            last is not None
+            and last.block == chunk.block
+            and last.agent == chunk.agent
+            and last.turn == chunk.turn
+        ):
+            return True
+        self._texts.add(chunk.block)
+        joins = last is None or (
+            last.agent == chunk.agent and self._neighbours and last.message_id == chunk.message_id
+        )
+        if chunk.agent is None:
+            self._standing[chunk.block] = True
+            if self._continues:
+                joins = last is None or last.agent is None
+                self._continues, self._continued_by = False, chunk.block
+        self._neighbours = True
+        return joins
+
+    def retracts(self, chunk: RetractedChunk) -> bool:
+        """Whether text that passed here is taken back."""
+        return not self._texts.isdisjoint(chunk.blocks)
+
+    def pass_over(self, chunk: Chunk) -> None:
+        """Take note of a chunk that is no text."""
+        if type(chunk) not in _TELLING:
+            return
+        if isinstance(chunk, _CONTENT):
+            self._other_content(chunk)
+        elif isinstance(chunk, MessageChunk):
+            if chunk.event == "start" and self._last is not None and self._last.agent == chunk.agent:
+                self._neighbours = False
+            elif chunk.event == "delta" and chunk.agent is None:
+                self._cut_short = chunk.stop_reason == "max_tokens"
+        elif isinstance(chunk, UserChunk):
+            if chunk.agent is None and chunk.synthetic:
+                asked = self._cut_short or "resume directly" in chunk.text.lower()
+                ends_in_text = next(reversed(self._standing.values()), False)
+                self._continues = asked and (ends_in_text or self._continues)
+        elif isinstance(chunk, RetractedChunk):
+            for block in chunk.blocks:
+                self._standing.pop(block, None)
+            if self._continued_by in chunk.blocks:
+                self._continues = True  # what continued does not stand; what replaces it continues instead
+        elif isinstance(chunk, ResultChunk):
+            self._texts.clear()
+            self._standing.clear()
+            self._neighbours = self._cut_short = self._continues = False
+
+    def _other_content(self, chunk: ThinkingChunk | ToolInputChunk | ToolUseChunk | UnknownChunk) -> None:
+        if isinstance(chunk, UnknownChunk):
+            if chunk.message_id is None:
+                return  # a frame we do not model, no block of a message
+            block: int | str = chunk.message_id  # it has no number; the last one of its message counts
+            self._standing.pop(block, None)
+        else:
+            block = chunk.block
+        last = self._last
+        if last is not None and last.agent == chunk.agent and last.message_id == chunk.message_id:
+            self._neighbours = False
+        if chunk.agent is None:
+            self._standing[block] = False
+            if self._continues and isinstance(chunk, (ToolInputChunk, ToolUseChunk)):
+                self._continues, self._continued_by = False, chunk.block
+
+
+class Pieces:
+    """The text of a stream of chunks, piece by piece, with the separators between blocks.
+
+    Args:
+        separator: what stands between two blocks that do not join; it travels with the piece after it.
+        agents: "main", "all", or the id of one sub-agent.
+    """
+
+    def __init__(self, separator: str = "\n\n", agents: str = "main") -> None:
+        self.prose = Prose()
+        self._separator = separator
+        self._everyone = agents == "all"
+        self._agent = None if agents in ("main", "all") else agents
+        self._none_yet = True
+
+    def of(self, chunk: Chunk) -> str | None:
+        """Give the piece a chunk brings, or `None` where it brings none."""
+        if isinstance(chunk, TextChunk):
+            if not self._everyone and chunk.agent != self._agent:
+                return None
+            self._none_yet = False
+            return chunk.text if self.prose.joins(chunk) else self._separator + chunk.text
+        self.prose.pass_over(chunk)
+        if isinstance(chunk, ResultChunk) and self._none_yet and self._agent is None and not chunk.is_error:
+            return chunk.result or None  # the CLI's own commands answer in the result alone
+        return None
