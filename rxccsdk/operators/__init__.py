@@ -1,0 +1,44 @@
+"""The operators: each a function to use in `pipe()`, free to mix with reactivex's own.
+
+from rxccsdk import operators as cc
+"""
+
+from rxccsdk.operators.agents import AgentStream as AgentStream
+from rxccsdk.operators.agents import by_agent
+from rxccsdk.operators.buffer import buffer_text
+from rxccsdk.operators.code import CodeBlock as CodeBlock
+from rxccsdk.operators.code import code_blocks
+from rxccsdk.operators.guard import stall
+from rxccsdk.operators.leave import to_async_iterator
+from rxccsdk.operators.markdown import by_block
+from rxccsdk.operators.print import print_text
+from rxccsdk.operators.rechunk import by_line, by_sentence, by_word
+from rxccsdk.operators.reduce import scan_response, to_response
+from rxccsdk.operators.select import of_type, text, thinking, tools
+from rxccsdk.operators.smooth import smooth
+from rxccsdk.operators.structure import elements, parse_json
+from rxccsdk.operators.tap import tap_chunks, tap_text
+
+__all__ = [
+    "buffer_text",
+    "by_agent",
+    "by_block",
+    "by_line",
+    "by_sentence",
+    "by_word",
+    "code_blocks",
+    "elements",
+    "of_type",
+    "parse_json",
+    "print_text",
+    "scan_response",
+    "smooth",
+    "stall",
+    "tap_chunks",
+    "tap_text",
+    "text",
+    "thinking",
+    "to_async_iterator",
+    "to_response",
+    "tools",
+]

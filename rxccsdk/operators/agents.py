@@ -1,0 +1,130 @@
+"""What sub-agents say and do, each in a stream of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from reactivex import Observable
+
+from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk
+from rxccsdk.operators.core import Operator
+from rxccsdk.operators.replay import Keep, Opening, Replay
+
+_GOES_ON = ("started", "progress", "updated", "pending", "running", "paused")  # a task that has not ended
+
+
+class AgentStream(Replay[Chunk]):
+    """What one sub-agent says and does, from its first chunk, for whoever subscribes and whenever.
+
+    In its own stream the sub-agent is the main one: its chunks have `agent=None`, so that `text()`,
+    `to_response()` and the others read it as they read a turn.
+
+    Attributes:
+        id: the id of the tool call that started it.
+        call: that tool call; `None` where it was not seen.
+    """
+
+    def __init__(self, id: str, call: ToolUseChunk | None, keep: Keep) -> None:
+        super().__init__(keep)
+        self.id = id
+        self.call = call
+
+
+def by_agent() -> Operator[Chunk, AgentStream]:
+    """Give each sub-agent's chunks as a stream of its own, with the tool call that started it.
+
+        T  Use"a"  a:T  b:T  a:T  Result"a"  |
+                   A    B                    |      A: -T---T---|      B: -T--------|
+
+    A stream comes with the sub-agent's first chunk and ends with the result of its tool call; that of a
+    sub-agent in the background, whose tool call returns at once, with the task that tells of its end. What is
+    still open then ends as the source does. An `AgentStream` replays to late subscribers. A subscriber of it
+    that raises is logged. A sub-agent that is started by another gets its own stream here, not inside the
+    other's; one that speaks again after its end gets a new one. The source stays subscribed until those who
+    subscribed to its streams have left, too.
+
+    What a turn's background agents say after its result is in `session.chunks`.
+
+    At a `RetractedChunk`: one in a sub-agent's message comes in that agent's stream, others do not.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from reactivex import operators as ops
+        >>> from rxccsdk import TextChunk, operators as cc
+        >>> turn = rx.of(ToolUseChunk("t1", "Agent", {"prompt": "Look"}), TextChunk("Seen", agent="t1"))
+        >>> told = turn.pipe(by_agent(), ops.flat_map(lambda agent: agent.pipe(cc.text())))
+        >>> told.run()
+        'Seen'
+    """
+
+    def operator(source: Observable[Chunk]) -> Observable[AgentStream]:
+        return Opening(source, _Agents)
+
+    return operator
+
+
+class _Agents:
+    """Sorts chunks by their agent."""
+
+    def __init__(self, emit: Callable[[AgentStream], None], keep: Keep) -> None:
+        self._emit = emit
+        self._keep = keep
+        self._calls: dict[str, ToolUseChunk] = {}
+        self._streams: dict[str, AgentStream] = {}
+        self._in_background: set[str] = set()
+        self._task_ended: set[str] = set()
+        self._returned_calls: list[str] = []  # of which nothing was heard: tools', or late agents'
+
+    def take(self, chunk: Any) -> None:
+        agent = chunk.agent
+        if isinstance(chunk, ToolUseChunk):
+            self._calls[chunk.id] = chunk
+        if agent is not None:
+            stream = self._streams.get(agent)
+            if stream is None:
+                stream = self._streams[agent] = AgentStream(agent, self._calls.get(agent), self._keep)
+                try:
+                    self._emit(stream)
+                finally:  # an observer that raises at a new stream takes nothing from the stream
+                    stream.push(replace(chunk, agent=None))
+            else:
+                stream.push(replace(chunk, agent=None))
+        if isinstance(chunk, ToolResultChunk):
+            self._call_returned(chunk)
+        elif isinstance(chunk, TaskChunk):
+            self._told_of_task(chunk)
+        elif isinstance(chunk, ResultChunk):
+            while self._returned_calls:
+                self._calls.pop(self._returned_calls.pop(), None)
+
+    def _call_returned(self, chunk: ToolResultChunk) -> None:
+        call, told = chunk.tool_use_id, chunk.structured
+        launched = isinstance(told, dict) and told.get("isAsync") is True
+        if launched and call not in self._task_ended:
+            self._in_background.add(call)
+        else:
+            self._end(call)
+
+    def _told_of_task(self, chunk: TaskChunk) -> None:
+        call = chunk.tool_use_id
+        if call is None or chunk.status in _GOES_ON:
+            return
+        if call in self._in_background:
+            self._end(call)
+        elif call in self._streams:
+            # In the foreground its result is still to come, or we have yet to learn that it is not there.
+            self._task_ended.add(call)
+
+    def _end(self, call: str) -> None:
+        self._in_background.discard(call)
+        self._task_ended.discard(call)
+        stream = self._streams.pop(call, None)
+        if stream is not None:
+            stream.end()
+        else:
+            self._returned_calls.append(call)
+
+    def flush(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,143 @@
+"""Fewer, larger chunks, with nothing lost."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
+from rxccsdk.operators.hold import Held, Run, words_of
+
+_T = TypeVar("_T")
+
+
+def buffer_text(
+    seconds: float | None = 0.05, chars: int | None = None, *, scheduler: abc.SchedulerBase | None = None
+) -> Keeping:
+    """Merge neighbouring pieces of text into fewer, larger ones.
+
+        T"a" T"b" ---------- T"c" [tool] |
+        ---------- T"ab" --- T"c" [tool] |     buffer_text(seconds=...)
+
+    Pieces of one block of text or thinking are merged; the merged chunk keeps `seq` and `at` of its first.
+    What is held is released after `seconds`, at `chars` characters, before the agent's next content, before a
+    retraction, before an error and at the end. Chunks of the system and of other agents may overtake it.
+    Works on `str` streams too.
+
+    Args:
+        seconds: how long a piece may be held; `None` for no limit. Waits on `scheduler`, else on the one
+            given to `subscribe`, else on the running loop; where there is none, it has no effect.
+        chars: release as soon as this many characters are held; `None` for no limit.
+        scheduler: what to wait on.
+
+    Raises:
+        ValueError: `seconds` or `chars` is not positive.
+
+    At a `RetractedChunk`: what is held of that agent is released before it.
+
+    Example:
+        >>> import reactivex as rx
+        >>> rx.of("to", "ge", "ther").pipe(buffer_text(chars=100)).run()
+        'together'
+    """
+    if (seconds is not None and not seconds > 0) or (chars is not None and chars < 1):
+        raise ValueError(f"seconds and chars must be positive, not seconds={seconds!r}, chars={chars!r}.")
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+            held = Held(observer.on_next, _Merged)
+            stop_waiting: Callable[[], None] | None = None
+            # What the last piece was, and where it is held, while it waits: pieces come by the ten
+            # thousand, and more of the same is appended without further ado.
+            kind: type | None = None
+            block: int | None = None
+            agent: str | None = None
+            turn: int | None = None
+            append: Callable[[Any], None] = deque[Any]().append
+
+            def release_all() -> None:
+                nonlocal stop_waiting, kind
+                kind = None
+                if stop_waiting is not None:
+                    stop_waiting()
+                    stop_waiting = None
+                held.release_all()
+
+            def time_is_up() -> None:
+                nonlocal stop_waiting, kind
+                kind = stop_waiting = None
+                held.release_all()
+
+            def on_next(item: Any) -> None:
+                same = item.__class__ is kind
+                if same and item.block == block and item.agent == agent and item.turn == turn:
+                    append(item)
+                else:
+                    add(item)
+
+            def add(item: Any) -> None:
+                nonlocal stop_waiting, kind, block, agent, turn, append
+                kind = None
+                run = held.add(item)
+                size = sum(run.size for run in held.runs)
+                if chars is not None and size >= chars:
+                    release_all()
+                elif size:
+                    if stop_waiting is None and seconds is not None:
+                        later = later_on(scheduler or given)
+                        if later is not None:
+                            stop_waiting = later(seconds, time_is_up)
+                    if chars is None and isinstance(run, _Merged) and not isinstance(item, str) and run.size:
+                        kind, block, agent, turn = type(item), item.block, item.agent, item.turn
+                        append = run.items.append
+
+            def on_error(error: Exception) -> None:
+                try:
+                    release_all()
+                finally:
+                    if not held.stopped:
+                        observer.on_error(error)
+
+            def on_completed() -> None:
+                try:
+                    release_all()
+                finally:
+                    if not held.stopped:
+                        observer.on_completed()
+
+            def dispose() -> None:
+                nonlocal stop_waiting
+                held.stopped = True
+                if stop_waiting is not None:
+                    stop_waiting()
+                    stop_waiting = None
+
+            return Sink(on_next, on_error, on_completed, dispose)
+
+        return Stage(source, wrap)
+
+    return operator
+
+
+class _Merged(Run):
+    """Cuts nothing: what is held is merged."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, first: Any) -> None:
+        super().__init__(first)
+        self.size = 0  # characters; where there are any, it need not be exact
+
+    def add(self, item: Any, words: str) -> tuple[()]:
+        """Take more text; none of it is ready before it is released."""
+        self.items.append(item)
+        self.size += len(words)
+        return ()
+
+    def rest(self) -> list[str]:
+        """Give all that is held, merged."""
+        text = "".join(map(words_of, self.items))
+        return [text] if text else []

@@ -1,0 +1,313 @@
+"""Noticing that nothing comes any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+from rxccsdk.chunks import (
+    Chunk,
+    MessageChunk,
+    NoticeChunk,
+    ResultChunk,
+    RetractedChunk,
+    SystemChunk,
+    TaskChunk,
+    TextChunk,
+    ThinkingChunk,
+    ToolInputChunk,
+    ToolProgressChunk,
+    ToolResultChunk,
+    ToolUseChunk,
+    UnknownChunk,
+    UserChunk,
+)
+from rxccsdk.errors import StallError
+from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
+from rxccsdk.operators.reduce import turn_of
+from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.turn import Turn
+
+_T = TypeVar("_T")
+
+_PIECES = (TextChunk, ThinkingChunk, ToolInputChunk)
+_HEARD = {
+    TextChunk: "text",
+    ThinkingChunk: "thinking",
+    ToolInputChunk: "a tool's input",
+    ToolUseChunk: "a tool call",
+    ToolProgressChunk: "a tool's progress",
+    ToolResultChunk: "a tool's result",
+    TaskChunk: "a task",
+    MessageChunk: "a message",
+    UserChunk: "a user message",
+    RetractedChunk: "a retraction",
+    NoticeChunk: "a notice",
+}
+_SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
+_HELD_UP = 0.5  # a timer that is later than this says that the loop was busy, not that the agent was silent
+_LOOKS = 10  # how often to look, within `first`, whether a queued turn has begun
+
+
+def stall(
+    first: float | None = None,
+    between: float | None = None,
+    tool: float | None = None,
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Keeping:
+    """Fail when nothing comes for too long. A hung API says nothing for minutes, and raises no error.
+
+        T"a" T"b" -------------------------|
+        T"a" T"b" --------- Notice #             stall(between=...)
+
+    First a `NoticeChunk` of kind "stall" tells what was waited for and what was heard last, then the stream
+    fails with `StallError`; its `partial` is the turn's response so far. Failing leaves the turn: if nobody
+    else watches it, it is interrupted. Time in which the agent waits for a permission never counts, nor does
+    the time a turn waits for the turns before it.
+
+    Args:
+        first: seconds from the start to the first content (text, thinking, a tool call, a result).
+        between: seconds between two chunks, from the first content on; without `first`, from the first chunk
+            of any kind on.
+        tool: seconds between two chunks while a tool runs; what reports a tool's progress is one. Without
+            it, time does not count while a tool runs.
+        scheduler: what to wait on; `None` is the one given to `subscribe`, else the running loop. Where
+            there is none, as when a turn is subscribed to from another thread, the start is the first chunk.
+
+    Raises:
+        ValueError: no limit is given, or one is not positive.
+
+    At a `RetractedChunk`: it is a sign of life like any other; tool calls it takes back do not run.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxccsdk import TextChunk
+        >>> rx.of(TextChunk("in time")).pipe(stall(between=30)).run().text
+        'in time'
+    """
+    limits = (first, between, tool)
+    if all(limit is None for limit in limits) or not all(limit is None or limit > 0 for limit in limits):
+        raise ValueError(
+            "stall() needs a limit in seconds, and only positive ones, "
+            f"not first={first!r}, between={between!r}, tool={tool!r}."
+        )
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+            silence = _Silence(first, between, tool)
+            guard = _Guard(silence, observer, scheduler or given, turn_of(source))
+            guard.begin()
+            return Sink(guard.on_next, guard.on_error, guard.on_completed, guard.dispose)
+
+        return Stage(source, wrap)
+
+    return operator
+
+
+class _Silence:
+    """What is waited for, and how long it may take. Knows no clock; is told the time, in seconds.
+
+    Attributes:
+        start: when the wait for the first content began, or `None`.
+    """
+
+    def __init__(self, first: float | None, between: float | None, tool: float | None) -> None:
+        self.first, self._between, self._tool = first, between, tool
+        self.start: float | None = None
+        self._last: Any = None
+        self._last_at = 0.0
+        self._content = False
+        self._asking = False  # the agent waits for a permission answer
+        self._tools: dict[str, str] = {}  # the calls that run, with their tools' names
+
+    @property
+    def heard_any(self) -> bool:
+        """Whether anything came at all."""
+        return self._last is not None
+
+    def hear(self, item: Any, now: float) -> None:
+        """Take note of what came."""
+        self._last, self._last_at = item, now
+        if self.start is None:
+            self.start = now
+        if isinstance(item, _PIECES) or not isinstance(item, Chunk):
+            self._content = True
+        elif isinstance(item, ToolUseChunk):
+            self._content = True
+            self._tools[item.id] = item.name
+        elif isinstance(item, ToolResultChunk):
+            self._content = True
+            self._tools.pop(item.tool_use_id, None)
+        elif isinstance(item, RetractedChunk):
+            for call in item.tool_ids:
+                self._tools.pop(call, None)
+        elif isinstance(item, SystemChunk):
+            if item.subtype == "session_state_changed":
+                self._asking = item.data.get("state") == "requires_action"
+        elif isinstance(item, UnknownChunk):
+            self._content = self._content or item.message_id is not None
+        elif isinstance(item, ResultChunk):
+            # What follows in the same stream, as in `session.chunks`, is another turn.
+            self._content = self._asking = False
+            self._last = self.start = None
+            self._tools.clear()
+
+    def due(self) -> float | None:
+        """When it will have been silent for too long, if nothing more comes; `None` for never."""
+        limit, since = self._limit()
+        return None if limit is None or since is None else since + limit
+
+    def _limit(self) -> tuple[float | None, float | None]:
+        if self._asking:
+            return None, None
+        if not self._content and self.first is not None:
+            return self.first, self.start
+        if not self.heard_any:
+            return None, None
+        return (self._tool if self._tools else self._between), self._last_at
+
+    def words(self) -> str:
+        """Say what was waited for, and what was heard last."""
+        limit, _ = self._limit()
+        if not self._content and self.first is not None:
+            words = f"No content came within {limit:g} s"
+        elif self._tools:
+            words = f"Nothing came for {limit:g} s while a tool ran ({', '.join(self._tools.values())})"
+        else:
+            words = f"Nothing came for {limit:g} s"
+        return f"{words}; {self._last_heard()}."
+
+    def _last_heard(self) -> str:
+        last = self._last
+        if last is None:
+            return "nothing was heard at all"
+        if isinstance(last, SystemChunk):
+            return f"last heard: system/{last.subtype}"
+        if isinstance(last, UnknownChunk):
+            return f"last heard: {last.type}"
+        return f"last heard: {_HEARD.get(type(last), type(last).__name__)}"
+
+    def notice(self, now: float) -> NoticeChunk:
+        """The chunk that says it, placed after the last one."""
+        last = self._last
+        if not isinstance(last, Chunk):
+            return NoticeChunk("stall", self.words())
+        at = last.at + now - self._last_at
+        return NoticeChunk("stall", self.words(), turn=last.turn, seq=last.seq + 1, at=at)
+
+
+class _Guard:
+    """Lets one timer wait for the silence to become too long; re-armed when it fires, not at each chunk."""
+
+    def __init__(
+        self,
+        silence: _Silence,
+        observer: abc.ObserverBase[Any],
+        scheduler: abc.SchedulerBase | None,
+        turn: Turn | None,
+    ) -> None:
+        self._silence = silence
+        self._observer = observer
+        self._scheduler = scheduler
+        self._turn = turn
+        self._clock: Clock | None = None
+        self._stop_waiting: Callable[[], None] | None = None
+        self._wake_at = 0.0
+        self._begun = False
+        self._over = False
+        self._disposed = False
+
+    def begin(self) -> None:
+        """Start to wait for the first content."""
+        if self._silence.first is not None:
+            self._clock = clock_on(self._scheduler)
+            if self._clock is not None:
+                self._wait(self._clock, self._clock.now())
+
+    def on_next(self, item: Any) -> None:
+        if self._over:
+            return
+        clock = self._clock
+        if clock is None:
+            clock = self._clock = clock_on(self._scheduler)
+        self._begun = True
+        if clock is not None:
+            self._silence.hear(item, clock.now())
+            if self._stop_waiting is None or not isinstance(item, _PIECES):
+                self._arm(clock)
+        self._observer.on_next(item)
+
+    def _arm(self, clock: Clock) -> None:
+        """See to it that the timer waits, and not past the limit at hand."""
+        due = self._silence.due()
+        # A timer that waits for what is no longer due finds that out when it fires.
+        if due is not None and (self._stop_waiting is None or due < self._wake_at - _SLACK):
+            self._stop()
+            self._wait(clock, due)
+
+    def _wait(self, clock: Clock, until: float) -> None:
+        self._wake_at = until
+        self._stop_waiting = clock.later(max(until - clock.now(), 0.0), partial(self._wake, clock))
+
+    def _wake(self, clock: Clock) -> None:
+        self._stop_waiting = None
+        if self._over:
+            return
+        now, silence = clock.now(), self._silence
+        if not self._begun and silence.first is not None:
+            if self._turn is not None and self._turn.status == "pending":
+                self._wait(clock, now + silence.first / _LOOKS)  # it may wait for the turns before it
+                return
+            silence.start, self._begun = now, True
+        due = silence.due()
+        if due is None:
+            return
+        if now > self._wake_at + _HELD_UP:
+            self._wait(clock, max(due, now + _HELD_UP))  # what came meanwhile has yet to get here
+        elif now < due - _SLACK:
+            self._wait(clock, due)
+        else:
+            self._fail(now)
+
+    def _fail(self, now: float) -> None:
+        self._over = True
+        error = StallError(self._silence.words(), partial=self._partial())
+        try:
+            self._observer.on_next(self._silence.notice(now))
+        finally:
+            if not self._disposed:
+                self._observer.on_error(error)
+
+    def _partial(self) -> SessionResponse | None:
+        if self._turn is None:
+            return None
+        response = self._turn.response
+        response.error, response.error_kind = self._silence.words(), "stall"
+        return response
+
+    def on_error(self, error: Exception) -> None:
+        if not self._over:
+            self._end()
+            self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        if not self._over:
+            self._end()
+            self._observer.on_completed()
+
+    def dispose(self) -> None:
+        self._disposed = True
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._stop_waiting is not None:
+            self._stop_waiting()
+            self._stop_waiting = None

@@ -1,0 +1,78 @@
+"""Showing text while it arrives."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+from rxccsdk.chunks import RetractedChunk
+from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
+from rxccsdk.session.printer import Printer, TextFile
+from rxccsdk.session.prose import Pieces
+
+_T = TypeVar("_T")
+
+
+def print_text(
+    every: float = 0.05,
+    file: TextFile | None = None,
+    agents: str = "main",
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Keeping:
+    """Print the text as it arrives, and pass the stream on unchanged.
+
+        T"a" T"b" T"c" ----- T"d" |
+        prints a - - - - bc - d         print_text(every=...)
+
+    The first piece is printed at once, then at most one write and flush per interval. What is held is
+    printed on completion, on an error and on dispose. No final newline is added. A file that fails, such as
+    a closed pipe, silences the printer and nothing else. Beside a live display of rich, such as `Progress`,
+    standard output shows whole lines. Works on `str` streams too.
+
+    Args:
+        every: seconds between two writes; 0 writes every piece. Waits on `scheduler`, else on the one given
+            to `subscribe`, else on the running loop; where there is none, every piece is written.
+        file: any text file; `None` is standard output at the time of the first write.
+        agents: "main", "all", or the id of one sub-agent.
+        scheduler: what to wait on.
+
+    At a `RetractedChunk`: text that was printed and does not stand is followed by a visible mark.
+
+    Example:
+        >>> import reactivex as rx
+        >>> _ = rx.of("live ", "text").pipe(print_text()).run()
+        live text
+    """
+    if not every >= 0:
+        raise ValueError(f"every must not be negative, not {every!r}.")
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+            printer = Printer(file, every=every)
+            pieces = Pieces(agents=agents)
+
+            def on_next(item: Any) -> None:
+                if printer.later is None:
+                    printer.later = later_on(scheduler or given)
+                piece = item if isinstance(item, str) else pieces.of(item)
+                if piece is not None:
+                    printer.write(piece)
+                elif isinstance(item, RetractedChunk) and pieces.prose.retracts(item):
+                    printer.mark_retracted(item)
+                observer.on_next(item)
+
+            def on_error(error: Exception) -> None:
+                printer.flush()
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                printer.flush()
+                observer.on_completed()
+
+            return Sink(on_next, on_error, on_completed, printer.flush)
+
+        return Stage(source, wrap)
+
+    return operator
