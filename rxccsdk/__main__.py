@@ -1,0 +1,5 @@
+"""`python -m rxccsdk` is `rxccsdk`."""
+
+from rxccsdk.cli import main
+
+main()

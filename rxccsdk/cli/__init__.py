@@ -1,0 +1,279 @@
+"""The `rxccsdk` command. What its subcommands need is imported when they run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rxccsdk.cli.chunk_json import fields_in_words
+from rxccsdk.cli.codes import EXIT_CODES
+
+if TYPE_CHECKING:
+    from rxccsdk.cli.running import Ending
+    from rxccsdk.cli.views import View
+
+app = typer.Typer(
+    name="rxccsdk",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: half the time, and a pager shows it as it is
+    pretty_exceptions_show_locals=False,  # they have prompts in them
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+JSON_HELP = f"""\b
+With --json each chunk is one line of JSON; its kind is its class in Python:
+{fields_in_words()}
+"""
+
+
+class Recording(StrEnum):
+    """The recordings that come with the package."""
+
+    answer = "answer"
+    agent = "agent"
+
+
+class Backend(StrEnum):
+    """The SDKs."""
+
+    auto = "auto"
+    claude_code_sdk = "claude-code-sdk"
+    claude_agent_sdk = "claude-agent-sdk"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from rxccsdk import __version__
+
+        typer.echo(f"rxccsdk {__version__}")
+        raise typer.Exit
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise typer.BadParameter("must be greater than 0.")
+    return value
+
+
+def _modes(incomplete: str) -> list[str]:
+    """Permission modes, for shell completion; the CLI has the last word on which there are."""
+    known = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "plan")
+    return [mode for mode in known if mode.startswith(incomplete)]
+
+
+Plain = Annotated[bool, typer.Option("--plain", help="Plain text: no colours, no progress line.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but the agent's last words, when it is done.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print each chunk as a line of JSON, see below.")]
+Speed = Annotated[float, typer.Option(min=0.01, help="How many times faster than recorded.")]
+
+
+@app.callback(epilog=EXIT_CODES)
+def frame(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Ask Claude Code and watch it work, live.
+
+    \b
+    Try:
+      rxccsdk demo                                  a recording; needs no account
+      rxccsdk doctor                                is everything there?
+      rxccsdk ask "Explain this repository"         ask, live
+      git diff | rxccsdk ask "Review this:" - | less
+    """
+
+
+@app.command(epilog=JSON_HELP + "\n" + EXIT_CODES, short_help="Ask Claude Code, and watch it work.")
+def ask(
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT", help="What to ask; a - in it stands for standard input, and so does no prompt."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name or alias, such as haiku.")] = None,
+    cwd: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the agent works."),
+    ] = None,
+    max_turns: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many model calls it may take.")
+    ] = None,
+    max_budget_usd: Annotated[
+        float | None,
+        typer.Option(metavar="USD", callback=_positive, help="Stop when it has cost this much."),
+    ] = None,
+    allowed_tools: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOOLS",
+            help='Tools that need no permission: --allowed-tools "Read,Bash(git log:*)". May be repeated.',
+        ),
+    ] = None,
+    permission_mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            autocompletion=_modes,
+            help="What the agent may do unasked: acceptEdits, plan, dontAsk, bypassPermissions, ...",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with an earlier session; its summary names it.")
+    ] = None,
+    backend: Annotated[
+        Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
+    ] = Backend.auto,
+    stall: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            callback=_positive,
+            help="Give up when nothing comes for so long; tools may take their time.",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write a recording, for rxccsdk replay."),
+    ] = None,
+    plain: Plain = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Ask Claude Code and show what it does while it does it.
+
+    On a terminal: live text, a line for each tool call, and below it how it stands. In a pipe or a file:
+    the answer as plain text and nothing else; tool calls and notices go to standard error.
+
+    Ctrl+C stops the agent and keeps what there is; a second one ends at once. Tools that change something
+    are denied unless --allowed-tools or --permission-mode allows them; a denial says what would.
+
+    \b
+    Examples:
+      rxccsdk ask "What does this project do?"
+      rxccsdk ask --allowed-tools Edit,Bash "Make the tests pass"
+      git diff | rxccsdk ask --quiet "A commit message for this:" - > message
+    """
+    from rxccsdk.cli import asking
+    from rxccsdk.cli.running import finish, run
+    from rxccsdk.session.options import SessionOptions
+
+    def options() -> SessionOptions:
+        return SessionOptions(
+            model=model,
+            cwd=cwd,
+            max_turns=max_turns,
+            max_budget_usd=max_budget_usd,
+            allowed_tools=asking.tool_names(allowed_tools),
+            permission_mode=permission_mode,
+            resume=resume,
+            backend=backend.value,
+            record=record,
+            keep_raw=True,
+        )
+
+    make_view = _chooser(plain, quiet, as_json)
+
+    def start() -> int:
+        text = asking.read_prompt(prompt)
+        return run(lambda ending: asking.ask(text, options(), make_view, stall, ending))
+
+    finish(start)
+
+
+@app.command(epilog=JSON_HELP + "\n" + EXIT_CODES, short_help="Play a recorded session again.")
+def replay(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A recording, from rxccsdk ask --record FILE.")
+    ],
+    speed: Speed = 1.0,
+    turn: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only this turn, counted from 1.")
+    ] = None,
+    plain: Plain = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Play a recorded session again, at its own pace. Needs no account and no network.
+
+    It is shown as it was when it was recorded: live on a terminal, the answer alone in a pipe or a file.
+    """
+    from rxccsdk.cli import replaying
+    from rxccsdk.cli.running import finish, run
+
+    make_view = _chooser(plain, quiet, as_json)
+    finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending)))
+
+
+@app.command(
+    epilog="\b\nExit codes: 0 all is well, 3 something is missing.",
+    short_help="Check that everything is there.",
+)
+def doctor() -> None:
+    """Check that everything is there: Python, the SDKs, the Claude Code CLI, its login, the terminal.
+
+    Says what is missing and the command that mends it. No prompt is sent.
+    """
+    from rxccsdk.cli.examining import examine
+    from rxccsdk.cli.running import finish
+
+    finish(examine)
+
+
+@app.command(short_help="Show a recording that comes with rxccsdk.")
+def demo(
+    cassette: Annotated[
+        Recording, typer.Option(help="A plain answer, or an agent with tools and a sub-agent.")
+    ] = Recording.agent,
+    speed: Speed = 1.0,
+    plain: Plain = False,
+) -> None:
+    """Replay a recorded session: live text, tool calls, a sub-agent, and the Python that shows them.
+
+    Needs no account and no network. Ctrl+C ends it (exit code 130).
+    """
+    from rich.console import Console
+
+    from rxccsdk import cassettes
+    from rxccsdk.cli.running import finish, run
+    from rxccsdk.display.demo import demo as play
+
+    recorded = {Recording.answer: cassettes.ANSWER, Recording.agent: cassettes.AGENT}
+    # FORCE_COLOR can make rich take a pipe for a terminal; it is still no place for a progress line.
+    wanted = True if plain or not sys.stdout.isatty() else None
+
+    async def work(ending: Ending) -> int:
+        await play(recorded[cassette], speed, Console(highlight=False), plain=wanted)
+        return 0
+
+    finish(lambda: run(work))
+
+
+def _chooser(plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View]:
+    """Check the display's flags, and give what makes the display."""
+    if quiet and as_json:
+        raise typer.BadParameter("--quiet and --json exclude each other.")
+
+    def make(ending: Ending) -> View:
+        from rxccsdk.cli.views import make_view
+
+        # Whoever read it has seen enough: that is no failure.
+        return make_view(plain=plain, quiet=quiet, as_json=as_json, on_closed=lambda: ending.stop(0))
+
+    return make
+
+
+def main() -> None:
+    """The entry point."""
+    from rxccsdk.cli import running
+
+    running.owns_process = True
+    app(prog_name="rxccsdk")  # also for python -m rxccsdk

@@ -1,0 +1,73 @@
+"""What `rxccsdk replay` does: a cassette's turns, one after the other, as they were recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from rxccsdk import operators as cc
+from rxccsdk.cli.codes import BAD_TURN, SUCCESS, USAGE, CommandError
+from rxccsdk.cli.running import Ending
+from rxccsdk.cli.views import View
+from rxccsdk.session.prompt import Prompt
+from rxccsdk.session.session import ClaudeSession
+from rxccsdk.wire.cassette import read_cassette
+
+
+async def replay(
+    file: Path, speed: float, only: int | None, make_view: Callable[[Ending], View], ending: Ending
+) -> int:
+    """Play a cassette and give the exit code.
+
+    Args:
+        file: the cassette.
+        speed: how many times faster than recorded.
+        only: the number of the turn to play, from 1; `None` plays all.
+        make_view: makes what shows it.
+        ending: ends it early.
+
+    Raises:
+        CassetteError: the file is missing or damaged.
+        CommandError: it has no such turn.
+        RxccError: the recorded session broke.
+    """
+    recorded = read_cassette(file).turns
+    if only is not None and only > len(recorded):
+        raise CommandError(f"{file} has {_turns(len(recorded))}, there is no turn {only}.", USAGE)
+    if not recorded:
+        raise CommandError(f"{file} has no turn: nothing was asked in it.", USAGE)
+    success = True
+    with make_view(ending) as view:
+        async with ClaudeSession.replay(file, speed) as session:
+            for number, take in enumerate(recorded, start=1):
+                if only is not None and number < only:
+                    await _skip(session)
+                    continue
+                view.begin(_in_words(take.prompt))
+                ending.turn = session.stream(take.prompt, replay=False)
+                response = await ending.turn.pipe(cc.tap_chunks(view.show), cc.to_response())
+                view.end(response, "")
+                success = success and response.success
+                if number == only or ending.code is not None:
+                    break
+    return SUCCESS if success else BAD_TURN
+
+
+async def _skip(session: ClaudeSession) -> None:
+    """Let a turn pass at once: interrupted, a recording hurries to its end."""
+    turn = session.stream("skipped", replay=False)
+    with turn.subscribe():
+        while turn.status == "pending":  # noqa: ASYNC110 - nothing tells when the prompt is written
+            await asyncio.sleep(0)
+        await turn.interrupt()
+
+
+def _in_words(prompt: Prompt) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    return "\n".join(str(block.get("text") or f"[{block.get('type')}]") for block in prompt)
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn" if count == 1 else f"{count} turns"

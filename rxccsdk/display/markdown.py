@@ -1,0 +1,56 @@
+"""Markdown while it is written: every character stays where it is, some get a colour."""
+
+from __future__ import annotations
+
+import re
+
+from rich.text import Text
+
+_FENCE = re.compile(r"\s{0,3}(?:```+|~~~+)\s*([\w+-]*)")
+_HEADING = re.compile(r"\s{0,3}#{1,6} ")
+_BOLD = re.compile(r"\*\*(?=\S)[^*`]+(?:\*\*|$)")
+_CODE = re.compile(r"`[^`]+(?:`|$)")
+_DIFF = {"+": "green", "-": "red", "@": "cyan"}
+
+
+class MarkdownRows:
+    """Styles the rows of a text, one after the other. What a row leaves open, code or a fence, goes on in the
+    next one.
+    """
+
+    def __init__(self) -> None:
+        self._language: str | None = None  # of the fence we are in; None outside
+        self._within_line = False
+        self._line_style: str | None = None  # of the line that goes on, where it has one as a whole
+        self._open = ""  # the mark that the line left open
+
+    def style(self, row: str) -> Text:
+        """A row, styled. The same row may be asked for again while it grows."""
+        whole = self._whole(row)
+        if whole is not None:
+            return Text(row, whole)
+        text = Text(self._open + row)
+        text.highlight_regex(_BOLD, "bold")
+        text.highlight_regex(_CODE, "cyan")
+        return text[len(self._open) :]
+
+    def done(self, row: str, *, ends_line: bool) -> Text:
+        """A row that is complete, styled: the next one is asked for from now on."""
+        text, whole = self.style(row), self._whole(row)
+        fence = None if self._within_line else _FENCE.match(row)
+        if fence:
+            self._language = fence[1] if self._language is None else None
+        marks = self._open + row
+        self._open = "" if ends_line else "`" * (marks.count("`") % 2) or "**" * (marks.count("**") % 2)
+        self._within_line, self._line_style = not ends_line, whole
+        return text
+
+    def _whole(self, row: str) -> str | None:
+        """The style of a row that has one style, or `None`."""
+        if self._within_line:
+            return self._line_style
+        if _FENCE.match(row):
+            return "dim"
+        if self._language is not None:
+            return _DIFF.get(row[:1], "") if self._language == "diff" else "cyan"
+        return "bold" if _HEADING.match(row) else None
