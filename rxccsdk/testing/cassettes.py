@@ -1,0 +1,237 @@
+"""Cassettes for tests: sessions that record themselves fit to be checked in, and replay only what was asked.
+
+The `claude_cassette` fixture of `rxccsdk.testing.plugin` is made of this. Nothing here needs pytest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rxccsdk.chunks import Frame
+from rxccsdk.errors import CassetteError
+from rxccsdk.session.options import SessionOptions
+from rxccsdk.session.session import ClaudeSession
+from rxccsdk.wire import Wire
+from rxccsdk.wire.cassette import CassettePlayer, read_cassette
+
+# What `system/init` tells of the machine and its user, and no replay needs.
+_LISTS = ("agents", "mcp_servers", "plugins", "skills", "slash_commands", "terminal_slash_commands")
+_NAMES = ("memory_paths", "messaging_socket_path", "output_file")
+_LONG = 120
+
+
+class UnusedTurnsWarning(UserWarning):
+    """A cassette has turns that its test did not ask for."""
+
+
+class Neutral:
+    """Takes out of a recording what belongs to the machine it was made on, so that it can be checked in.
+
+    Paths become neutral ones, also where the CLI writes them with dashes. The greeting of SDK and CLI goes,
+    for it names the account, and so do the lists of what the user has installed. A path that the model wrote
+    in several pieces is not recognised.
+
+    Args:
+        places: Folders, and what stands for each.
+
+    Example:
+        >>> Neutral({Path("/srv/work"): "/home/user"}).text("See /srv/work/a.py, not /srv/workshop")
+        'See /home/user/a.py, not /srv/workshop'
+    """
+
+    def __init__(self, places: Mapping[Path, str]) -> None:
+        self._places: dict[str, str] = {}
+        for place, name in places.items():
+            for path in {str(place.absolute()), str(place.resolve())} - {os.path.abspath("/")}:
+                self._places.setdefault(path, name)
+        # Where the CLI keeps a project's files, its path is a folder's name, with dashes.
+        dashed = {
+            re.sub(r"[^a-zA-Z0-9]", "-", path): name.replace("/", "-") for path, name in self._places.items()
+        }
+        paths, folders = (
+            "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
+            for names in (self._places, dashed)
+        )
+        self._places |= dashed
+        self._pattern = re.compile(rf"(?<![\w.-])(?:{paths})(?![\w-])|(?<=/)(?:{folders})(?!\w)")
+
+    def text(self, text: str) -> str:
+        """A text with neutral paths."""
+        return self._pattern.sub(lambda match: self._places[match[0]], text)
+
+    def value(self, value: Any) -> Any:
+        """Any JSON value with neutral paths."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {name: self.value(item) for name, item in value.items()}
+        return [self.value(item) for item in value] if isinstance(value, list) else value
+
+    def cassette(self, lines: str) -> str:
+        """A whole cassette without what is this machine's."""
+        # Not splitlines: what the model wrote may have other ends of lines in it.
+        kept = map(self._entry, lines.rstrip("\n").split("\n"))
+        return "".join(f"{line}\n" for line in kept if line is not None)
+
+    def _entry(self, line: str) -> str | None:
+        entry: dict[str, Any] = json.loads(line)
+        frame: Frame = entry.get("in") or entry.get("out") or {}
+        if str(frame.get("type")).startswith("control_"):
+            return None
+        for name in _NAMES:
+            frame.pop(name, None)
+        if frame.get("subtype") == "init":
+            frame.update({name: [] for name in _LISTS if name in frame})
+        neutral = json.dumps(self.value(entry), ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate has no bytes: it stays the escape it was.
+        return re.sub(r"[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", neutral)
+
+
+class RecordingSession(ClaudeSession):
+    """A real session that leaves a cassette when it is closed. An older one stays until then.
+
+    Args:
+        path: The cassette.
+        options: Those of the session.
+        neutral: What is taken out of it.
+    """
+
+    def __init__(self, path: Path, options: SessionOptions, neutral: Neutral) -> None:
+        self.path = path
+        self.kept = False
+        self._neutral = neutral
+        self._draft = path.with_name(f"{path.name}.recording")
+        super().__init__(options.model_copy(update={"record": self._draft}))
+
+    async def open(self) -> None:
+        """Start the CLI, and the recording."""
+        self._draft.parent.mkdir(parents=True, exist_ok=True)
+        await super().open()
+
+    async def aclose(self) -> None:
+        """End the session, and keep the recording if it can be played."""
+        await super().aclose()
+        if self._draft.exists():
+            self._keep()
+
+    def _keep(self) -> None:
+        try:
+            self._draft.write_bytes(self._neutral.cassette(self._draft.read_bytes().decode()).encode())
+            if read_cassette(self._draft).turns:
+                self._draft.replace(self.path)
+                self.kept = True
+        finally:
+            self._draft.unlink(missing_ok=True)
+
+
+class ReplayedSession(ClaudeSession):
+    """A session that plays a cassette, and only for the prompts it was recorded with.
+
+    Args:
+        path: The cassette.
+        options: Those of the session; what concerns the CLI has no effect.
+        neutral: What was taken out when it was recorded.
+        speed: How many times faster than recorded.
+        advice: What to do where a prompt differs.
+
+    Attributes:
+        problem: What was asked and is not on the cassette; `None` while all is well.
+        asked: How many of the recorded prompts were sent.
+
+    Raises:
+        CassetteError: It is missing or damaged.
+    """
+
+    def __init__(
+        self, path: Path, options: SessionOptions, neutral: Neutral, *, speed: float, advice: str
+    ) -> None:
+        super().__init__(options)
+        self.path = path
+        self.prompts = [turn.prompt for turn in read_cassette(path).turns]
+        self.asked = 0
+        self.problem: str | None = None
+        self._speed = speed
+        self._neutral = neutral
+        self._advice = advice
+
+    @property
+    def unasked(self) -> list[Any]:
+        """The recorded prompts that were not sent."""
+        return self.prompts[self.asked :]
+
+    def check(self, prompt: Any) -> None:
+        """Compares a prompt with the next one on the cassette.
+
+        Raises:
+            CassetteError: They differ, there is none, or an earlier one differed; with a diff.
+        """
+        __tracebackhide__ = True  # pytest shows the caller
+        if self.problem is None:
+            if self.asked == len(self.prompts):
+                self._differs(None, prompt)
+            elif self._neutral.value(prompt) != (recorded := self.prompts[self.asked]):
+                self._differs(recorded, prompt)
+        if self.problem is not None:
+            raise CassetteError(self.problem)
+        self.asked += 1
+
+    def _differs(self, recorded: Any, prompt: Any) -> None:
+        number, count = self.asked + 1, len(self.prompts)
+        if recorded is None:
+            what = f"has {count} {'prompt' if count == 1 else 'prompts'}; this is number {number}"
+        else:
+            what = f"was recorded with another prompt {number} of {count}"
+        before, after = _lines(recorded), _lines(self._neutral.value(prompt))
+        diff = difflib.unified_diff(before, after, "recorded", "sent", lineterm="", n=5)
+        self.problem = f"The cassette {self.path} {what}:\n\n" + "\n".join(diff) + f"\n\n{self._advice}"
+
+    def _make_cli_wire(self) -> Wire:
+        return _CheckedPlayer(self.path, self._speed, self.check)
+
+
+class _CheckedPlayer(CassettePlayer):
+    """Plays the next turn for the prompt it was recorded with, and for no other."""
+
+    def __init__(self, path: Path, speed: float, check: Callable[[Any], None]) -> None:
+        super().__init__(path, speed)
+        self._check = check
+
+    def send(self, prompt: str | list[dict[str, Any]]) -> str:
+        __tracebackhide__ = True
+        self._check(prompt)
+        return super().send(prompt)
+
+
+def _lines(prompt: Any) -> list[str]:
+    """A prompt as lines to compare: nothing is invisible, and nothing is endless."""
+    if prompt is None:
+        return []
+    if not isinstance(prompt, str):
+        prompt = json.dumps(_shortened(prompt), ensure_ascii=False, indent=2)
+    return [re.sub(r"[ \t\r]+$", _visible, line) for line in prompt.split("\n")]
+
+
+def _visible(spaces: re.Match[str]) -> str:
+    return repr(spaces[0])[1:-1].replace(" ", "·")
+
+
+def _shortened(value: Any) -> Any:
+    """A JSON value whose long data, such as an image, is told by its beginning and a hash."""
+    if isinstance(value, dict):
+        return {name: _told(item) if name == "data" else _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
+
+
+def _told(data: Any) -> Any:
+    if not isinstance(data, str) or len(data) <= _LONG:
+        return data
+    return (
+        f"{data[:24]}... ({len(data)} characters, SHA-256 {hashlib.sha256(data.encode()).hexdigest()[:12]})"
+    )
