@@ -1,0 +1,425 @@
+"""A recording plays as it was, and a damaged one says where."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rxccsdk import CassetteError, ClaudeSession, SessionClosedError, SessionCrashedError, SessionOptions
+from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
+from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
+from rxccsdk.wire import Exit
+from rxccsdk.wire.cassette import Cassette, Recorder, read_cassette
+from tests.wire_traces import write_cassette
+
+INF = float("inf")
+
+
+def named(frames: list[Frame], uuid: str) -> list[Frame]:
+    """Frames as a CLI writes them that names its prompts."""
+    return [
+        {"type": "command_lifecycle", "command_uuid": uuid, "state": "started"},
+        *(
+            {**frame, "user_message_uuids": [uuid]} if frame["type"] == "result" else frame
+            for frame in frames
+        ),
+    ]
+
+
+ONE = named(text_turn("the first answer", pieces=5), "u0")
+TWO = named(text_turn("the second one", partial=False), "u1")
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    """Two turns, a frame every 10 ms."""
+    path = tmp_path / "tape.jsonl"
+    write_cassette(path, [*ONE, *TWO], [(0, "u0"), (len(ONE), "u1")], every=0.01)
+    return path
+
+
+async def collect(turn: Any) -> list[Chunk]:
+    return [chunk async for chunk in turn]
+
+
+async def watched(turn: Any) -> asyncio.Future[list[Chunk]]:
+    """Subscribe, and wait until the prompt was sent."""
+    watching = asyncio.ensure_future(collect(turn))
+    while turn.status == "pending":
+        await asyncio.sleep(0)
+    return watching
+
+
+def contents(path: Path) -> list[str]:
+    async def play() -> list[str]:
+        turns = len(read_cassette(path).turns)
+        async with ClaudeSession.replay(path, speed=INF) as session:
+            return [(await session.query("?")).content for _ in range(turns)]
+
+    return asyncio.run(play())
+
+
+# -- writing and reading ----------------------------------------------------------------------------------
+
+
+def record(path: Path, what: Callable[[Recorder], None]) -> Cassette:
+    recorder = Recorder(path)
+    recorder.open("claude-agent-sdk")
+    what(recorder)
+    recorder.close()
+    return read_cassette(path)
+
+
+def test_what_was_recorded_is_read(tmp_path: Path) -> None:
+    half = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "\ud83d"}}
+    spoken: list[Frame] = [
+        {"type": "system", "subtype": "init", "claude_code_version": "2.1.330"},
+        {"type": "stream_event", "event": half, "parent_tool_use_id": None},
+        {"type": "odd", "text": 'quo"te \u2028 \\n 日本', "number": 1e300},
+        {"type": "result", "user_message_uuids": ["u0"]},
+    ]
+    blocks = [
+        {"type": "text", "text": "look"},
+        {"type": "image", "source": {"type": "base64", "data": "QQ=="}},
+    ]
+    prompt = {"type": "user", "uuid": "u0", "message": {"role": "user", "content": blocks}}
+    early: Frame = {"type": "system", "subtype": "session_state_changed"}
+
+    def write(recorder: Recorder) -> None:
+        recorder.sent(b'{"type":"control_request","request":{"subtype":"initialize"}}', 99.0)
+        recorder.received(b'{"type":"control_response"}', 99.5, {"type": "control_response"})
+        recorder.received(json.dumps(early).encode(), 99.75, early)
+        recorder.sent(json.dumps(prompt).encode(), 100.0)
+        for number, frame in enumerate(spoken, 1):
+            recorder.received(json.dumps(frame).encode() + b"\r", 100.0 + number / 8, frame)
+        recorder.ended(Exit("The CLI ended", 3, ("last", "words")), 102.0)
+
+    tape = record(tmp_path / "tape.jsonl", write)
+    assert (tape.sdk, tape.cli_version) == ("claude-agent-sdk", "2.1.330")
+    assert tape.opening == [(0.75, early)]
+    (turn,) = tape.turns
+    assert (turn.prompt, turn.uuid, turn.sent_at) == (blocks, "u0", 1.0)
+    assert turn.frames == [(1.0 + number / 8, frame) for number, frame in enumerate(spoken, 1)]
+    assert tape.exit == Exit("The CLI ended", 3, ("last", "words"))
+
+
+def test_a_line_of_invalid_utf8_is_recorded_as_it_was_read(tmp_path: Path) -> None:
+    def write(recorder: Recorder) -> None:
+        recorder.received(b'{"type":"odd","text":"\xff"}', 1.0, {"type": "odd", "text": "\ufffd"})
+
+    tape = record(tmp_path / "tape.jsonl", write)
+    assert tape.opening == [(0.0, {"type": "odd", "text": "\ufffd"})]
+
+
+def test_the_header_comes_first_even_without_a_version(tmp_path: Path) -> None:
+    tape = record(tmp_path / "tape.jsonl", lambda recorder: recorder.sent(b'{"type":"control_request"}', 1.0))
+    assert (tape.sdk, tape.cli_version, tape.turns, tape.exit) == ("claude-agent-sdk", None, [], None)
+    header = json.loads((tmp_path / "tape.jsonl").read_bytes().splitlines()[0])
+    assert header == {"rxccsdk_cassette": 1, "cli_version": None, "sdk": "claude-agent-sdk"}
+
+
+def test_recording_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(CassetteError, match=r"Cannot record to .*missing"):
+        Recorder(tmp_path / "missing" / "tape.jsonl").open("claude-agent-sdk")
+
+
+# -- what is damaged --------------------------------------------------------------------------------------
+
+
+def damaged(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    with pytest.raises(CassetteError) as error:
+        read_cassette(path)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"hello\n", b"[]\n", b'{"type": "system"}\n', b"\x00\xff\n\n"])
+def test_what_is_no_cassette(tmp_path: Path, data: bytes) -> None:
+    assert "line 1" in damaged(tmp_path / "x", data)
+
+
+def test_another_format_version(tmp_path: Path) -> None:
+    message = damaged(tmp_path / "x", b'{"rxccsdk_cassette": 2, "sdk": "x"}\n')
+    assert "line 1: format version 2; this version plays 1" in message
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(CassetteError, match=r"nowhere\.jsonl: No such file"):
+        read_cassette(tmp_path / "nowhere.jsonl")
+    with pytest.raises(CassetteError, match="Is a directory"):
+        read_cassette(tmp_path)
+
+
+async def test_a_session_says_so_when_it_is_opened(tmp_path: Path) -> None:
+    session = ClaudeSession.replay(tmp_path / "nowhere.jsonl")
+    with pytest.raises(CassetteError):
+        await session.open()
+
+
+def test_cut_off_within_any_line(tape: Path) -> None:
+    lines = tape.read_bytes().splitlines(keepends=True)
+    for number in range(1, len(lines) + 1):
+        whole, last = b"".join(lines[: number - 1]), lines[number - 1]
+        for kept in (1, len(last) // 2, len(last) - 2):
+            message = damaged(tape, whole + last[:kept])
+            assert f", line {number}: " in message
+            assert number == 1 or "cut off here" in message
+
+
+def test_cut_off_between_any_two_lines(tape: Path) -> None:
+    """Where a turn is open it would be waited for in vain; between turns the rest is a cassette."""
+    lines = tape.read_bytes().splitlines(keepends=True)
+    results = [number for number, line in enumerate(lines, 1) if b'"type": "result"' in line]
+    playable = []
+    for number in range(1, len(lines) + 1):
+        data = b"".join(lines[:number])
+        tape.write_bytes(data)
+        try:
+            playable.append((number, len(read_cassette(tape).turns)))
+        except CassetteError:
+            assert f", line {number}: the cassette is cut off here" in damaged(tape, data)
+    assert playable == [(1, 0), (results[0], 1), (results[1], 2)]
+
+
+def test_only_the_last_newline_is_missing(tape: Path) -> None:
+    tape.write_bytes(tape.read_bytes().rstrip(b"\n"))
+    assert contents(tape) == ["the first answer", "the second one"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"t": 1}',
+        b'{"in": {}}',
+        b'{"t": "1", "in": {}}',
+        b'{"t": 1, "in": []}',
+        b'{"t": 1, "in": null}',
+        b'{"t": 1, "on": {}}',
+    ],
+)
+def test_a_damaged_line_is_named(tape: Path, line: bytes) -> None:
+    lines = tape.read_bytes().splitlines()
+    for number in (2, 5, len(lines)):
+        data = b"\n".join([*lines[: number - 1], line, *lines[number:]]) + b"\n"
+        assert f", line {number}: this is no recorded frame" in damaged(tape, data)
+
+
+def test_a_lost_result_is_named(tape: Path) -> None:
+    lines = tape.read_bytes().splitlines()
+    result = next(number for number, line in enumerate(lines) if b'"type": "result"' in line)
+    message = damaged(tape, b"\n".join(lines[:result] + lines[result + 1 :]) + b"\n")
+    assert f", line {result + 1}: the turn before this prompt has no result" in message
+
+
+# -- playing ----------------------------------------------------------------------------------------------
+
+
+def test_the_nth_prompt_plays_the_nth_turn(tape: Path) -> None:
+    assert contents(tape) == ["the first answer", "the second one"]
+
+
+async def test_one_prompt_too_many(tape: Path) -> None:
+    async with ClaudeSession.replay(tape, speed=INF) as session:
+        turns = [session.stream("?") for _ in range(4)]
+        for turn in turns[:2]:
+            await collect(turn)
+        for turn in turns[2:]:
+            with pytest.raises(CassetteError, match="has 2 turns; this prompt is number 3"):
+                await collect(turn)
+            assert turn.status == "failed"
+
+
+async def test_a_prompt_is_still_checked(tape: Path) -> None:
+    async with ClaudeSession.replay(tape, speed=INF) as session:
+        with pytest.raises(ValueError, match="empty"):
+            session.stream("")
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("nan")])
+def test_a_speed_is_positive(tape: Path, speed: float) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        ClaudeSession.replay(tape, speed=speed)
+
+
+@pytest.mark.parametrize("speed", [INF, 1000.0, 20.0])
+async def test_chunks_carry_the_recorded_times(tape: Path, speed: float) -> None:
+    async with ClaudeSession.replay(tape, speed=speed) as session:
+        for frames in (ONE, TWO):
+            chunks = await collect(session.stream("?"))
+            times = [chunk.at for chunk in chunks]
+            assert times == sorted(times)
+            # Each frame came 10 ms after the one before it, the first one with the prompt.
+            places = [place for place, frame in enumerate(frames) if frame["type"] == "result"]
+            assert times[-1] == pytest.approx(places[0] * 0.01)
+            assert all(time == pytest.approx(round(time, 2)) for time in times)
+
+
+async def test_it_takes_the_recorded_time(tmp_path: Path) -> None:
+    path = tmp_path / "slow.jsonl"
+    write_cassette(path, ONE, [(0, "u0")], every=0.02)
+    clock = asyncio.get_running_loop().time
+    seen: list[tuple[float, float]] = []
+    async with ClaudeSession.replay(path, speed=2.0) as session:
+        started = clock()
+        async for chunk in session.stream("?"):
+            seen.append((chunk.at, clock() - started))
+    assert all(played >= at / 2 - 0.005 for at, played in seen), "never earlier than it was recorded"
+
+
+@pytest.mark.parametrize("leave", ["interrupt", "break", "close"])
+async def test_leaving_early_ends(tmp_path: Path, leave: str) -> None:
+    """The recording goes on for hours; what is left of the turn arrives at once."""
+    path = tmp_path / "long.jsonl"
+    write_cassette(path, [*ONE, *TWO], [(0, "u0"), (len(ONE), "u1")], every=500.0)
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    entries = [{**line, "t": max(0.0, line["t"] - 1500.0)} if "t" in line else line for line in lines]
+    path.write_bytes(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
+    async with asyncio.timeout(10):
+        async with ClaudeSession.replay(path, speed=1.0) as session:
+            turn = session.stream("?")
+            if leave == "break":
+                async with turn:
+                    async for _ in turn:
+                        break
+            else:
+                watching = await watched(turn)
+                if leave == "interrupt":
+                    await turn.interrupt()
+                    assert isinstance((await watching)[-1], ResultChunk)
+                else:
+                    await session.aclose()
+                    await watching
+            assert turn.response.content == "the first answer"
+            assert turn.response.metadata.session_id is not None
+            if leave != "close":
+                second = session.stream("?")
+                watching = await watched(second)
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                assert not watching.done(), "the haste was the first turn's"
+                await second.interrupt()
+                await watching
+                assert second.response.content == "the second one"
+
+
+async def test_a_recorded_crash_plays_as_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "crash.jsonl"
+    cut = [frame for frame in ONE if frame["type"] not in ("result", "assistant")][:6]
+    write_cassette(path, cut, [(0, "u0")])
+    ending = {"reason": "The CLI ended", "code": 3, "stderr": ["out of memory"]}
+    path.write_bytes(path.read_bytes() + json.dumps({"t": 1.0, "exit": ending}).encode() + b"\n")
+    async with ClaudeSession.replay(path, speed=INF) as session:
+        turn = session.stream("?")
+        with pytest.raises(SessionCrashedError, match="exit code 3") as error:
+            await collect(turn)
+    assert error.value.exit_code == 3
+    assert error.value.stderr == ("out of memory",)
+    assert error.value.partial is not None
+    assert error.value.partial.content == turn.response.content != ""
+
+
+async def test_what_came_between_two_prompts_is_outside(tmp_path: Path) -> None:
+    early = [init_frame(), {"type": "system", "subtype": "early"}][1:]
+    own = [init_frame(), *text_turn("my own idea", partial=False)[1:-1]]
+    own.append(result_frame("my own idea", origin={"kind": "task-notification"}))
+    path = tmp_path / "own.jsonl"
+    prompts = [(len(early), "u0"), (len([*early, *ONE, *own]), "u1")]
+    write_cassette(path, [*early, *ONE, *own, *TWO], prompts)
+    outside: list[Chunk] = []
+    session = ClaudeSession.replay(path, speed=INF)
+    session.chunks.subscribe(lambda chunk: outside.append(chunk) if chunk.turn is None else None)
+    async with session:
+        answers = [(await session.query("?")).content for _ in range(2)]
+    assert answers == ["the first answer", "the second one"]
+    assert [chunk.text for chunk in outside if isinstance(chunk, TextChunk)] == ["my own idea"]
+    assert [chunk.subtype for chunk in outside if hasattr(chunk, "subtype")] == ["early", "init", "success"]
+
+
+async def test_a_recording_that_ends_in_the_clis_own_turn_does_not_hang(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    write_cassette(path, [*ONE, init_frame()], [(0, "u0")])
+    async with asyncio.timeout(10), ClaudeSession.replay(path, speed=INF) as session:
+        assert (await session.query("?")).content == "the first answer"
+        for _ in range(10):  # its own turn begins
+            await asyncio.sleep(0)
+        with pytest.raises(SessionClosedError, match="The recording ends here"):
+            await session.query("?")
+
+
+# -- from a CLI to a cassette and back --------------------------------------------------------------------
+
+
+async def test_a_recorded_session_replays_the_same(scripted: Any, tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    session: ClaudeSession = scripted(
+        text_turn("hello 😀 there", pieces=3),
+        text_turn("an image", partial=False),
+        steps(*text_turn("x" * 40, pieces=4)[:-4]).stderr("boom").exit(3),
+        session={"record": path, "env": {"MY_TOKEN": "hunter2-is-secret", "ANTHROPIC_API_KEY": "sk-secret"}},
+    )
+    image = [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QQ=="}}]
+    live: list[list[Chunk]] = []
+    async with session:
+        for prompt in ("first", image):
+            live.append(await collect(session.stream(prompt)))
+        crashing = session.stream("third")
+        with pytest.raises(SessionCrashedError) as crash:
+            await collect(crashing)
+    recorded = path.read_text()
+    for secret in ("hunter2", "sk-secret", "MY_TOKEN", "CLAUDE_CONFIG_DIR", os.environ["CLAUDE_CONFIG_DIR"]):
+        assert secret not in recorded, "the environment is never written"
+    tape = read_cassette(path)
+    assert [turn.prompt for turn in tape.turns] == ["first", image, "third"]
+    assert (tape.sdk, tape.cli_version) == (session.options.backend, "2.1.330")
+
+    async with ClaudeSession.replay(path, speed=INF) as again:
+        for chunks in live:
+            replayed = await collect(again.stream("?"))
+            assert [timeless(chunk) for chunk in replayed] == [timeless(chunk) for chunk in chunks]
+            for one, other in zip(replayed, chunks, strict=True):
+                assert one.at == pytest.approx(other.at, abs=0.05)
+        assert again.session_id == session.session_id
+        replay = again.stream("?")
+        with pytest.raises(SessionCrashedError) as same:
+            await collect(replay)
+    assert (same.value.exit_code, crash.value.exit_code) == (3, 3)
+    assert replay.response.content == crashing.response.content
+
+
+async def test_a_recorded_interrupt_replays_as_interrupted(scripted: Any, tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    session: ClaudeSession = scripted(
+        steps(*text_turn("word " * 5, pieces=5)[:6]).silence(),
+        on_interrupt=interrupted(),
+        session={"record": path},
+    )
+    async with session:
+        turn = session.stream("?")
+        async with turn:
+            async for chunk in turn:
+                if isinstance(chunk, TextChunk):
+                    break
+    assert turn.status == "interrupted"
+    async with ClaudeSession.replay(path, speed=INF) as again:
+        replayed = await again.query("?")
+    assert (replayed.content, replayed.error_kind) == (turn.response.content, "interrupted")
+
+
+def timeless(chunk: Chunk) -> Chunk:
+    return dataclasses.replace(chunk, at=0.0)
+
+
+def test_options_name_the_file() -> None:
+    assert SessionOptions(record="tape.jsonl").record == Path("tape.jsonl")  # type: ignore[arg-type]

@@ -1,0 +1,65 @@
+"""The examples run, each as a program of its own, with the real CLI on a loopback API."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rxccsdk.testing import LoopbackApi, Reply, Request, clean_environment, reply
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run_example(name: str, folder: Path, *prompts: str) -> str:
+    def script(request: Request) -> Reply:
+        if request.tool_results:
+            return reply("A folder, with one file.")
+        if "tool" in request.prompt:
+            return reply("I look. ").tool("Bash", {"command": "echo one", "description": "x"})
+        return reply(f"You said {request.prompt!r}, and so it is.")
+
+    with LoopbackApi(script) as api:
+        env = clean_environment(api.url, folder / "home", PYTHONPATH=os.pathsep.join(sys.path))
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLES / name), *prompts],
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_simple_streaming(tmp_path: Path) -> None:
+    lines = run_example("simple_streaming.py", tmp_path, "hello there").splitlines()
+    assert lines[0] == "You said 'hello there', and so it is."
+    assert lines[1].startswith(f"[{len(lines[0])} characters, 0.000")
+    assert lines[2].startswith("[not printed live: \"You said 'Say it again")
+
+
+def test_progress_handler(tmp_path: Path) -> None:
+    out = run_example("progress_handler.py", tmp_path, "hello")
+    assert (tmp_path / "answer.txt").read_text() == "You said 'hello', and so it is."
+    dots, _, rest = out.partition("\n")
+    assert set(dots) == {"."}
+    assert rest == f"{len(dots)} pieces in answer.txt\n"
+
+
+def test_rich_progress(tmp_path: Path) -> None:
+    out = run_example("rich_progress.py", tmp_path, "one", "two")
+    assert "You said 'one', and so it is." in out
+    assert "You said 'two', and so it is." in out
+    assert "100%" in out
+
+
+def test_compose(tmp_path: Path) -> None:
+    out = run_example("compose.py", tmp_path, "use a tool")
+    assert "I look. " in out
+    assert "[Bash {'command': 'echo one', 'description': 'x'}]" in out
+    assert "A folder, with one file." in out
+    assert "1 tool calls" in out

@@ -1,0 +1,1 @@
+"""Samples for the type checker; see test_typing.py."""
