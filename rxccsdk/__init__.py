@@ -3,41 +3,47 @@
 from rxccsdk import ClaudeSession, SessionOptions, operators as cc
 """
 
-from rxccsdk import operators
-from rxccsdk.chunks import (
-    Chunk,
-    Frame,
-    MessageChunk,
-    NoticeChunk,
-    ResultChunk,
-    RetractedChunk,
-    SystemChunk,
-    TaskChunk,
-    TextChunk,
-    ThinkingChunk,
-    ToolInputChunk,
-    ToolProgressChunk,
-    ToolResultChunk,
-    ToolUseChunk,
-    UnknownChunk,
-    UserChunk,
-)
-from rxccsdk.errors import (
-    CassetteError,
-    CLINotFoundError,
-    RxccError,
-    SessionClosedError,
-    SessionCrashedError,
-    StallError,
-    StructureError,
-)
-from rxccsdk.operators.agents import AgentStream
-from rxccsdk.operators.code import CodeBlock
-from rxccsdk.session.ask import ask, run
-from rxccsdk.session.options import SessionOptions
-from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
-from rxccsdk.session.session import ClaudeSession
-from rxccsdk.session.turn import Turn
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxccsdk import operators
+    from rxccsdk.chunks import (
+        Chunk,
+        Frame,
+        MessageChunk,
+        NoticeChunk,
+        ResultChunk,
+        RetractedChunk,
+        SystemChunk,
+        TaskChunk,
+        TextChunk,
+        ThinkingChunk,
+        ToolInputChunk,
+        ToolProgressChunk,
+        ToolResultChunk,
+        ToolUseChunk,
+        UnknownChunk,
+        UserChunk,
+    )
+    from rxccsdk.errors import (
+        CassetteError,
+        CLINotFoundError,
+        RxccError,
+        SessionClosedError,
+        SessionCrashedError,
+        StallError,
+        StructureError,
+    )
+    from rxccsdk.operators.agents import AgentStream
+    from rxccsdk.operators.code import CodeBlock
+    from rxccsdk.session.ask import ask, run
+    from rxccsdk.session.options import SessionOptions
+    from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
+    from rxccsdk.session.session import ClaudeSession
+    from rxccsdk.session.turn import Turn
 
 __version__ = "0.1.0"
 
@@ -77,3 +83,56 @@ __all__ = [
     "operators",
     "run",
 ]
+
+# Each name is imported when it is first asked for: a command line that only prints its help, and a test run
+# that has our plugin and never uses it, pay for none of them.
+_HOMES = {
+    "rxccsdk.chunks": (
+        "Chunk",
+        "Frame",
+        "MessageChunk",
+        "NoticeChunk",
+        "ResultChunk",
+        "RetractedChunk",
+        "SystemChunk",
+        "TaskChunk",
+        "TextChunk",
+        "ThinkingChunk",
+        "ToolInputChunk",
+        "ToolProgressChunk",
+        "ToolResultChunk",
+        "ToolUseChunk",
+        "UnknownChunk",
+        "UserChunk",
+    ),
+    "rxccsdk.errors": (
+        "CassetteError",
+        "CLINotFoundError",
+        "RxccError",
+        "SessionClosedError",
+        "SessionCrashedError",
+        "StallError",
+        "StructureError",
+    ),
+    "rxccsdk.operators.agents": ("AgentStream",),
+    "rxccsdk.operators.code": ("CodeBlock",),
+    "rxccsdk.session.ask": ("ask", "run"),
+    "rxccsdk.session.options": ("SessionOptions",),
+    "rxccsdk.session.response": ("ResponseMetadata", "SessionResponse", "ToolUse"),
+    "rxccsdk.session.session": ("ClaudeSession",),
+    "rxccsdk.session.turn": ("Turn",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "operators":
+        return import_module("rxccsdk.operators")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

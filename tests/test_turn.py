@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import logging
@@ -33,6 +34,7 @@ from rxccsdk import (
 )
 from rxccsdk import operators as cc
 from rxccsdk.testing import init_frame, steps, text_turn
+from tests.cli_processes import heed_ctrl_c
 from tests.conftest import Scripted
 from tests.test_scripted_cli import half_a_message
 
@@ -514,9 +516,14 @@ def test_ctrl_c_ends_a_program_and_all_it_started(scripted: Scripted, tmp_path: 
         "asyncio.run(main())\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-    ) as running:
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(
+            [sys.executable, program], stdout=pipe, stderr=pipe, env=env, preexec_fn=heed_ctrl_c
+        ) as running,
+        contextlib.ExitStack() as ending,
+    ):
+        ending.callback(running.kill)  # else a failure below would wait for it for ever
         assert running.stdout is not None
         assert running.stderr is not None
         assert running.stdout.read(5) == b"half "

@@ -25,13 +25,18 @@ from rxccsdk.chunks import (
 from rxccsdk.session.prose import Prose
 
 
+# The fold makes them without validating, so their validators are built only where somebody validates:
+# building them was most of what importing this package cost.
+_ON_USE = ConfigDict(defer_build=True)
+
+
 class ResponseMetadata(BaseModel):
     """The figures of a turn. What the CLI did not say is `None`.
 
     Readable as attributes, as `metadata["name"]` and as `metadata.get("name")`.
     """
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(defer_build=True, protected_namespaces=())
 
     session_id: str | None = None
     total_cost_usd: float | None = None
@@ -61,6 +66,8 @@ class ResponseMetadata(BaseModel):
 class ToolUse(BaseModel):
     """A tool call and what came of it. `seconds` is from the call to its result."""
 
+    model_config = _ON_USE
+
     id: str
     name: str
     input: dict[str, Any]
@@ -83,6 +90,8 @@ class SessionResponse(BaseModel):
         tool_uses: the tool calls in order, sub-agents' ones too, with their results.
         warnings: what went wrong beside the answer, denied tools among it.
     """
+
+    model_config = _ON_USE
 
     metadata: ResponseMetadata = Field(default_factory=ResponseMetadata)
     error: str | None = None
