@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,13 +49,15 @@ def buffer_text(
         def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
             held = Held(observer.on_next, _Merged)
             stop_waiting: Callable[[], None] | None = None
+            size = 0  # characters that are held, where they are counted
             # What the last piece was, and where it is held, while it waits: pieces come by the ten
             # thousand, and more of the same is appended without further ado.
             kind: type | None = None
             block: int | None = None
             agent: str | None = None
             turn: int | None = None
-            append: Callable[[Any], None] = deque[Any]().append
+            run = _Merged(None)
+            append: Callable[[Any], None] = run.items.append
 
             def release_all() -> None:
                 nonlocal stop_waiting, kind
@@ -72,16 +73,22 @@ def buffer_text(
                 held.release_all()
 
             def on_next(item: Any) -> None:
+                nonlocal size
                 same = item.__class__ is kind
                 if same and item.block == block and item.agent == agent and item.turn == turn:
                     append(item)
+                    if chars is not None:
+                        run.size += len(item.text)
+                        size += len(item.text)
+                        if size >= chars:
+                            release_all()
                 else:
                     add(item)
 
             def add(item: Any) -> None:
-                nonlocal stop_waiting, kind, block, agent, turn, append
+                nonlocal stop_waiting, size, kind, block, agent, turn, run, append
                 kind = None
-                run = held.add(item)
+                went_to = held.add(item)
                 size = sum(run.size for run in held.runs)
                 if chars is not None and size >= chars:
                     release_all()
@@ -90,9 +97,9 @@ def buffer_text(
                         later = later_on(scheduler or given)
                         if later is not None:
                             stop_waiting = later(seconds, time_is_up)
-                    if chars is None and isinstance(run, _Merged) and not isinstance(item, str) and run.size:
+                    if isinstance(went_to, _Merged) and went_to.size and not isinstance(item, str):
                         kind, block, agent, turn = type(item), item.block, item.agent, item.turn
-                        append = run.items.append
+                        run, append = went_to, went_to.items.append
 
             def on_error(error: Exception) -> None:
                 try:
@@ -129,7 +136,7 @@ class _Merged(Run):
 
     def __init__(self, first: Any) -> None:
         super().__init__(first)
-        self.size = 0  # characters; where there are any, it need not be exact
+        self.size = 0  # characters; exact where the operator counts them, else whether there are any
 
     def add(self, item: Any, words: str) -> tuple[()]:
         """Take more text; none of it is ready before it is released."""

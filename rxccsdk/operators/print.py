@@ -52,16 +52,17 @@ def print_text(
         def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
             printer = Printer(file, every=every)
             pieces = Pieces(agents=agents)
+            piece_of, write, pass_on = pieces.of, printer.write, observer.on_next
 
             def on_next(item: Any) -> None:
-                if printer.later is None:
-                    printer.later = later_on(scheduler or given)
-                piece = item if isinstance(item, str) else pieces.of(item)
+                piece = item if isinstance(item, str) else piece_of(item)
                 if piece is not None:
-                    printer.write(piece)
+                    if printer.later is None:
+                        printer.later = later_on(scheduler or given)
+                    write(piece)
                 elif isinstance(item, RetractedChunk) and pieces.prose.retracts(item):
                     printer.mark_retracted(item)
-                observer.on_next(item)
+                pass_on(item)
 
             def on_error(error: Exception) -> None:
                 printer.flush()

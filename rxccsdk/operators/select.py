@@ -50,12 +50,13 @@ def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -
 
     def operator(source: Observable[Chunk]) -> Observable[str]:
         def wrap(observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None) -> Sink[Chunk]:
-            pieces = Pieces(separator, agents)
+            piece_of = Pieces(separator, agents).of
+            emit = observer.on_next
 
             def on_next(chunk: Chunk) -> None:
-                piece = pieces.of(chunk)
+                piece = piece_of(chunk)
                 if piece is not None:
-                    observer.on_next(piece)
+                    emit(piece)
 
             if settled:
                 return _settled(on_next, observer)
@@ -132,9 +133,11 @@ def of_type(*classes: type[_C]) -> Operator[Any, _C]:
 
     def operator(source: Observable[Any]) -> Observable[_C]:
         def wrap(observer: abc.ObserverBase[_C], scheduler: abc.SchedulerBase | None) -> Sink[Any]:
+            emit = observer.on_next
+
             def on_next(chunk: Any) -> None:
                 if isinstance(chunk, classes):
-                    observer.on_next(chunk)
+                    emit(chunk)
 
             return Sink(on_next, observer.on_error, observer.on_completed)
 
@@ -166,16 +169,19 @@ def thinking(separator: str = "\n\n", agents: str = "main") -> Operator[Chunk, s
          / And
     """
 
+    everyone, agent = agents == "all", None if agents == "main" else agents
+
     def operator(source: Observable[Chunk]) -> Observable[str]:
         def wrap(observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None) -> Sink[Chunk]:
+            emit = observer.on_next
             last: ThinkingChunk | None = None
 
             def on_next(chunk: Chunk) -> None:
                 nonlocal last
-                if isinstance(chunk, ThinkingChunk) and _is_from(chunk, agents):
-                    goes_on = last is None or (last.turn, last.block) == (chunk.turn, chunk.block)
+                if isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent):
+                    goes_on = last is None or (last.block == chunk.block and last.turn == chunk.turn)
                     last = chunk
-                    observer.on_next(chunk.text if goes_on else separator + chunk.text)
+                    emit(chunk.text if goes_on else separator + chunk.text)
 
             return Sink(on_next, observer.on_error, observer.on_completed)
 
@@ -202,6 +208,8 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
         'Bash'
     """
 
+    everyone, agent = agents == "all", None if agents == "main" else agents
+
     def operator(
         source: Observable[Chunk],
     ) -> Observable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
@@ -209,19 +217,16 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
             observer: abc.ObserverBase[ToolUseChunk | ToolProgressChunk | ToolResultChunk],
             scheduler: abc.SchedulerBase | None,
         ) -> Sink[Chunk]:
+            emit = observer.on_next
+
             def on_next(chunk: Chunk) -> None:
-                if isinstance(chunk, (ToolUseChunk, ToolProgressChunk, ToolResultChunk)) and _is_from(
-                    chunk, agents
+                if isinstance(chunk, (ToolUseChunk, ToolProgressChunk, ToolResultChunk)) and (
+                    everyone or chunk.agent == agent
                 ):
-                    observer.on_next(chunk)
+                    emit(chunk)
 
             return Sink(on_next, observer.on_error, observer.on_completed)
 
         return Stage(source, wrap)
 
     return operator
-
-
-def _is_from(chunk: Chunk, agents: str) -> bool:
-    """Whether it is from the agents that are asked for: "main", "all", or one sub-agent's id."""
-    return agents == "all" or chunk.agent == (None if agents == "main" else agents)

@@ -47,7 +47,15 @@ def tap_chunks(
         1
         2
     """
-    return _tap(callback, on_error, lambda: lambda chunk: chunk)
+
+    def hearing(call: Callable[[Any], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
+        def on_next(item: Any) -> None:
+            call(item)
+            pass_on(item)
+
+        return on_next
+
+    return _tap(callback, on_error, hearing)
 
 
 def tap_text(
@@ -78,30 +86,30 @@ def tap_text(
         ['a', 'b']
     """
 
-    def choose() -> Callable[[Any], str | None]:
-        pieces = Pieces(agents=agents)
-        return lambda item: item if isinstance(item, str) else pieces.of(item)
+    def hearing(call: Callable[[Any], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
+        piece_of = Pieces(agents=agents).of
 
-    return _tap(callback, on_error, choose)
+        def on_next(item: Any) -> None:
+            piece = item if isinstance(item, str) else piece_of(item)
+            if piece is not None:
+                call(piece)
+            pass_on(item)
+
+        return on_next
+
+    return _tap(callback, on_error, hearing)
 
 
 def _tap(
     callback: Callable[[Any], Awaitable[Any] | Any],
     report: Callable[[Exception], Any] | None,
-    chooser: Callable[[], Callable[[Any], Any]],
+    hearing: Callable[[Callable[[Any], None], Callable[[Any], None]], Callable[[Any], None]],
 ) -> Keeping:
-    """Call the callback with what a chooser, made anew for each subscription, takes from each item."""
+    """Call the callback as a function says that is made anew for each subscription."""
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def wrap(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None) -> Sink[_T]:
             runner = CallbackRunner(callback, report)
-            choose = chooser()
-
-            def on_next(item: _T) -> None:
-                chosen = choose(item)
-                if chosen is not None:
-                    runner.call(chosen)
-                observer.on_next(item)
 
             def on_error(error: Exception) -> None:
                 runner.when_done(lambda: observer.on_error(error))
@@ -109,7 +117,7 @@ def _tap(
             def on_completed() -> None:
                 runner.when_done(observer.on_completed)
 
-            return Sink(on_next, on_error, on_completed, runner.cancel)
+            return Sink(hearing(runner.call, observer.on_next), on_error, on_completed, runner.cancel)
 
         return Stage(source, wrap)
 

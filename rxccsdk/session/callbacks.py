@@ -45,17 +45,21 @@ class CallbackRunner(Generic[_T]):
         except Exception as error:
             self._report(error)
             return
-        if inspect.isawaitable(result):
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError as error:
-                if inspect.iscoroutine(result):
-                    result.close()
-                self._report(error)
-                return
-            self._task = loop.create_task(self._run(result))
-            if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
-                self._task.add_done_callback(lambda _: result.close())
+        if result is not None and inspect.isawaitable(result):
+            self._follow(result)
+
+    def _follow(self, result: Awaitable[Any]) -> None:
+        """Await this in a task; from now on values wait for their turn."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            if inspect.iscoroutine(result):
+                result.close()
+            self._report(error)
+            return
+        self._task = loop.create_task(self._run(result))
+        if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
+            self._task.add_done_callback(lambda _: result.close())
 
     def when_done(self, action: Callable[[], None]) -> None:
         """Do this when every value was handled; at once, if they all were."""

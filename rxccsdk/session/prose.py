@@ -27,7 +27,7 @@ class Prose:
     """
 
     def __init__(self) -> None:
-        self._last: TextChunk | None = None
+        self.last: TextChunk | None = None  # the last text that came here
         self._neighbours = False  # nothing but text since the last block, in its message
         self._texts: set[int] = set()  # the text blocks of this turn
         self._standing: dict[int | str, bool] = {}  # the main agent's blocks, in order: is it text
@@ -37,7 +37,7 @@ class Prose:
 
     def joins(self, chunk: TextChunk) -> bool:
         """Whether this text follows the text before it directly. The first text joins too."""
-        last, self._last = self._last, chunk
+        last, self.last = self.last, chunk
         if (
             last is not None
             and last.block == chunk.block
@@ -68,7 +68,7 @@ class Prose:
         if isinstance(chunk, _CONTENT):
             self._other_content(chunk)
         elif isinstance(chunk, MessageChunk):
-            if chunk.event == "start" and self._last is not None and self._last.agent == chunk.agent:
+            if chunk.event == "start" and self.last is not None and self.last.agent == chunk.agent:
                 self._neighbours = False
             elif chunk.event == "delta" and chunk.agent is None:
                 self._cut_short = chunk.stop_reason == "max_tokens"
@@ -95,7 +95,7 @@ class Prose:
             self._standing.pop(block, None)
         else:
             block = chunk.block
-        last = self._last
+        last = self.last
         if last is not None and last.agent == chunk.agent and last.message_id == chunk.message_id:
             self._neighbours = False
         if chunk.agent is None:
@@ -122,6 +122,14 @@ class Pieces:
     def of(self, chunk: Chunk) -> str | None:
         """Give the piece a chunk brings, or `None` where it brings none."""
         if isinstance(chunk, TextChunk):
+            last = self.prose.last
+            if (
+                last is not None
+                and chunk.block == last.block
+                and chunk.agent == last.agent
+                and chunk.turn == last.turn
+            ):
+                return chunk.text  # by the ten thousand: more of the same block
             if not self._everyone and chunk.agent != self._agent:
                 return None
             self._none_yet = False

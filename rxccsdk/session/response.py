@@ -24,7 +24,6 @@ from rxccsdk.chunks import (
 )
 from rxccsdk.session.prose import Prose
 
-
 # The fold makes them without validating, so their validators are built only where somebody validates:
 # building them was most of what importing this package cost.
 _ON_USE = ConfigDict(defer_build=True)
@@ -171,8 +170,6 @@ class ResponseFold:
                 if chunk.block != self._block:
                     self._begin_block(chunk)
                 self._pieces.append(chunk.text)
-            else:
-                self._prose.pass_over(chunk)
             return
         self._prose.pass_over(chunk)
         if isinstance(chunk, (ThinkingChunk, ToolInputChunk)):
