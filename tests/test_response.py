@@ -23,6 +23,7 @@ from rxccsdk import (
     SessionCrashedError,
     SessionResponse,
     SystemChunk,
+    TextChunk,
     ToolResultChunk,
     ToolUse,
     ToolUseChunk,
@@ -417,3 +418,32 @@ def test_results_are_kept_by_type() -> None:
     assert only.result == "a"
     with pytest.raises(TypeError, match="at least one"):
         cc.of_type()
+
+
+def test_a_long_block_is_joined_as_it_grows_and_snapshots_keep_what_they_saw() -> None:
+    """Five-byte pieces take ten times their text: with `replay=False` nothing else of a turn is kept."""
+    fold, snapshots = ResponseFold(), []
+    for number in range(30_000):
+        fold.add(TextChunk(f"{number} ", number // 12_000, message_id=str(number // 12_000)))
+        if number % 3_700 == 0:
+            snapshots.append((number, fold.response()))
+    whole = "\n\n".join(
+        "".join(f"{number} " for number in range(block * 12_000, min(block * 12_000 + 12_000, 30_000)))
+        for block in range(3)
+    )
+    assert fold.response().content == whole
+    for number, snapshot in snapshots:
+        assert snapshot.content == whole[: whole.index(f"{number} ") + len(f"{number} ")]
+    assert sum(len(block.pieces) for block in fold._blocks) < 5_000
+
+
+def test_what_is_retracted_is_gone_however_it_was_joined() -> None:
+    fold = ResponseFold()
+    for number in range(20_000):
+        block = int(number >= 9_000)
+        fold.add(TextChunk("xy"[block], block, message_id=f"m{block}"))
+    before = fold.response()
+    fold.add(RetractedChunk((1,), (), True))
+    fold.add(TextChunk("z", 2, message_id="m2"))
+    assert fold.response().content == "x" * 9_000 + "\n\nz"
+    assert before.content == "x" * 9_000 + "\n\n" + "y" * 11_000

@@ -28,6 +28,7 @@ from rxccsdk import operators as cc
 from rxccsdk.testing import event_frame, init_frame, message, reply, result_frame, steps, text_turn
 from rxccsdk.wire import Exit
 from rxccsdk.wire.cli import CliWire
+from rxccsdk.wire.parser import Parser
 from tests.conftest import Scripted
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
@@ -151,6 +152,31 @@ async def test_unknown_frames_and_blocks_are_shown_and_harmless(scripted: Script
     assert turn.response.content == "fine"
     unknown = [c.type for c in chunks if isinstance(c, UnknownChunk)]
     assert unknown == ["rate_limit_event", "assistant", "None", "server_tool_use"]
+
+
+async def test_a_defect_in_the_reader_fails_the_turn_and_ends_the_cli(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was told to the loop alone, and whoever waited for the turn waited for ever."""
+
+    def parse(self: Parser, frame: Any, scope: Any, at: float) -> Any:
+        if getattr(frame, "get", {}.get)("type") == "assistant":
+            raise ZeroDivisionError("a defect")
+        return whole_parse(self, frame, scope, at)
+
+    whole_parse = Parser.parse
+    monkeypatch.setattr(Parser, "parse", parse)
+    whole = {"type": "assistant", "message": {"id": "msg_0", "content": []}, "parent_tool_use_id": None}
+    plan = [*half_a_message("half"), whole, result_frame("never")]
+    async with scripted(plan, exit_on_eof=False) as session:
+        turn = session.stream("go")
+        with pytest.raises(SessionCrashedError, match="ZeroDivisionError") as caught:
+            await asyncio.wait_for(collect(turn), 10)
+        assert caught.value.partial is not None
+        assert caught.value.partial.content == "half"
+        with pytest.raises(SessionClosedError):
+            await session.query("again")
+    assert "a defect" in caplog.text
 
 
 async def test_a_50_mb_line(scripted: Scripted, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 
 from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
-from rxccsdk.operators.hold import Held, Run, words_of
+from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
 
 _T = TypeVar("_T")
 
@@ -47,7 +47,8 @@ def buffer_text(
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
-            held = Held(observer.on_next, _Merged)
+            pass_on: Callable[[Any], None] = observer.on_next
+            held = Held(pass_on, _Merged)
             stop_waiting: Callable[[], None] | None = None
             size = 0  # characters that are held, where they are counted
             # What the last piece was, and where it is held, while it waits: pieces come by the ten
@@ -57,7 +58,7 @@ def buffer_text(
             agent: str | None = None
             turn: int | None = None
             run = _Merged(None)
-            append: Callable[[Any], None] = run.items.append
+            append: Callable[[str], None] = run.words.append
 
             def release_all() -> None:
                 nonlocal stop_waiting, kind
@@ -76,12 +77,14 @@ def buffer_text(
                 nonlocal size
                 same = item.__class__ is kind
                 if same and item.block == block and item.agent == agent and item.turn == turn:
-                    append(item)
+                    append(item.text)
                     if chars is not None:
                         run.size += len(item.text)
                         size += len(item.text)
                         if size >= chars:
                             release_all()
+                elif isinstance(item, MAY_OVERTAKE):
+                    pass_on(item)
                 else:
                     add(item)
 
@@ -99,7 +102,7 @@ def buffer_text(
                             stop_waiting = later(seconds, time_is_up)
                     if isinstance(went_to, _Merged) and went_to.size and not isinstance(item, str):
                         kind, block, agent, turn = type(item), item.block, item.agent, item.turn
-                        run, append = went_to, went_to.items.append
+                        run, append = went_to, went_to.words.append
 
             def on_error(error: Exception) -> None:
                 try:
@@ -130,21 +133,29 @@ def buffer_text(
 
 
 class _Merged(Run):
-    """Cuts nothing: what is held is merged."""
+    """Cuts nothing: what is held is merged. It keeps the words only, so that the chunks can go."""
 
-    __slots__ = ("size",)
+    __slots__ = ("_source", "size", "words")
 
     def __init__(self, first: Any) -> None:
         super().__init__(first)
+        self.words: list[str] = []
         self.size = 0  # characters; exact where the operator counts them, else whether there are any
+        self._source: Any = None
 
     def add(self, item: Any, words: str) -> tuple[()]:
         """Take more text; none of it is ready before it is released."""
-        self.items.append(item)
+        if words and not self.size:
+            self._source = item
+        self.words.append(words)
         self.size += len(words)
         return ()
 
     def rest(self) -> list[str]:
         """Give all that is held, merged."""
-        text = "".join(map(words_of, self.items))
+        text = "".join(self.words)
         return [text] if text else []
+
+    def source(self, piece: str) -> Any:
+        """The first item that brought any text."""
+        return self._source

@@ -19,7 +19,6 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.scheduler import NewThreadScheduler, VirtualTimeScheduler
 
 from rxccsdk.session.printer import Later
-from rxccsdk.session.turn import Turn
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -86,10 +85,7 @@ class Stage(Observable[_R]):
             if downstream.dispose is not None:
                 cleanups.add(Disposable(downstream.dispose))
             source = source._source
-        if isinstance(source, Turn):  # it keeps the grammar itself: no guarding observer is needed
-            subscription = source._subscribe_core(downstream, scheduler)
-        else:
-            subscription = source.subscribe(downstream, scheduler=scheduler)
+        subscription = source.subscribe(downstream, scheduler=scheduler)
         # The source goes first: what a stage does on dispose must not be followed by another item.
         return CompositeDisposable(subscription, cleanups)
 

@@ -30,7 +30,7 @@ from rxccsdk.operators.core import Keeping, Sink, Stage
 _T = TypeVar("_T")
 
 # Not what an agent says or does: these may overtake text that is held.
-_MAY_OVERTAKE = (SystemChunk, TaskChunk, ToolProgressChunk)
+MAY_OVERTAKE = (SystemChunk, TaskChunk, ToolProgressChunk)
 
 _QUICK: dict[type, Callable[..., Any]] = {
     TextChunk: quick_constructor(TextChunk),
@@ -102,7 +102,7 @@ class Held:
         try:
             if not isinstance(item, Chunk) or isinstance(item, ResultChunk):
                 self.release_all()
-            elif not isinstance(item, _MAY_OVERTAKE) and not _is_unknown_frame(item):
+            elif not isinstance(item, MAY_OVERTAKE) and not _is_unknown_frame(item):
                 self.release(item.agent)
         finally:
             if not self.stopped:
@@ -160,7 +160,7 @@ class Held:
 
 
 class Run(ABC):
-    """The text of one block as it is held, and the items it came in. It gives the text in pieces.
+    """The text of one block as it is held. It gives the text in pieces.
 
     Args:
         first: its first item.
@@ -169,12 +169,10 @@ class Run(ABC):
         said: whether any of its text was emitted.
     """
 
-    __slots__ = ("_emitted", "first", "items", "said")
+    __slots__ = ("first", "said")
 
     def __init__(self, first: Any) -> None:
         self.first = first
-        self.items: deque[Any] = deque()  # those with text that is still held
-        self._emitted = 0  # characters of the first of them that are not
         self.said = False
 
     @abstractmethod
@@ -185,6 +183,10 @@ class Run(ABC):
     def rest(self) -> Sequence[str]:
         """Give all that is held. Nothing is added after it."""
 
+    @abstractmethod
+    def source(self, piece: str) -> Any:
+        """Give the item that the first character of the next piece came in."""
+
     def goes_on_with(self, item: Any) -> bool:
         """Whether this item is more of the same."""
         first = self.first
@@ -194,13 +196,8 @@ class Run(ABC):
 
     def item(self, piece: str) -> Any:
         """Make an item of the next piece: it has the place of the one its first character came in."""
-        items = self.items
-        while (size := len(words_of(items[0]))) <= self._emitted:
-            self._emitted -= size
-            items.popleft()
-        self._emitted += len(piece)
         self.said = True
-        source = items[0]
+        source = self.source(piece)
         if isinstance(source, str):
             return piece
         if source.text == piece:
@@ -223,21 +220,31 @@ class Run(ABC):
 class CutRun(Run):
     """A run whose pieces a cutter makes."""
 
-    __slots__ = ("cutter",)
+    __slots__ = ("_emitted", "_items", "cutter")
 
     def __init__(self, first: Any, cutter: Cutter) -> None:
         super().__init__(first)
         self.cutter = cutter
+        self._items: deque[Any] = deque()  # those with text that is still held
+        self._emitted = 0  # characters of the first of them that are not
 
     def add(self, item: Any, words: str) -> Sequence[str]:
-        self.items.append(item)
+        self._items.append(item)
         return self.cutter.add(words)
 
     def rest(self) -> Sequence[str]:
         return self.cutter.rest()
 
+    def source(self, piece: str) -> Any:
+        items = self._items
+        while (size := len(_words_of(items[0]))) <= self._emitted:
+            self._emitted -= size
+            items.popleft()
+        self._emitted += len(piece)
+        return items[0]
 
-def words_of(item: Any) -> str:
+
+def _words_of(item: Any) -> str:
     """The text of an item of a text stream."""
     return item if isinstance(item, str) else item.text
 

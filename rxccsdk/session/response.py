@@ -128,15 +128,43 @@ class SessionResponse(BaseModel):
         return response
 
 
-class _Pieces:
-    """The first pieces of a list that may still grow: a snapshot that copies nothing."""
+_JOIN_AT = 4096  # pieces of a block that wait to be joined: a short piece takes ten times its text
 
-    def __init__(self, pieces: list[str]) -> None:
-        self._pieces = pieces
-        self._count = len(pieces)
+
+class _Block:
+    """The text of a content block. `joins`: no blank line before it."""
+
+    __slots__ = ("joins", "number", "pieces", "wait_from")
+
+    def __init__(self, number: int, joins: bool) -> None:
+        self.number = number
+        self.joins = joins
+        self.pieces: list[str] = []
+        self.wait_from = 0  # the pieces before it are joined ones
+
+    def join_pieces(self) -> None:
+        # A new list: snapshots of the old one keep what they saw.
+        self.pieces = [*self.pieces[: self.wait_from], "".join(self.pieces[self.wait_from :])]
+        self.wait_from = len(self.pieces)
+
+
+class _Content:
+    """The text of some blocks, the last of which may still grow: a snapshot that copies nothing."""
+
+    def __init__(self, blocks: list[_Block]) -> None:
+        self._blocks = blocks
+        self._count = len(blocks)
+        self._last = blocks[-1].pieces if blocks else []
+        self._last_count = len(self._last)
 
     def __iter__(self) -> Iterator[str]:
-        return islice(self._pieces, self._count)
+        for place, block in enumerate(islice(self._blocks, self._count)):
+            if place and not block.joins:
+                yield "\n\n"
+            if place == self._count - 1:
+                yield from islice(self._last, self._last_count)
+            else:
+                yield from block.pieces
 
 
 class ResponseFold:
@@ -150,9 +178,10 @@ class ResponseFold:
     def __init__(self) -> None:
         self.backend: str | None = None
         self._prose = Prose()
-        self._pieces: list[str] = []
-        self._segments: list[tuple[int, bool, int]] = []  # block, whether it joins, where its pieces begin
-        self._block = -1
+        self._blocks: list[_Block] = []
+        self._block = -1  # the last one's number, where it goes on
+        self._pieces: list[str] = []  # the last one's
+        self._full = 0  # how many of them there may be
         self._tools: dict[str, ToolUse] = {}
         self._called_at: dict[str, float] = {}
         self._usage: dict[str | None, dict[str, Any]] = {}
@@ -170,6 +199,8 @@ class ResponseFold:
                 if chunk.block != self._block:
                     self._begin_block(chunk)
                 self._pieces.append(chunk.text)
+                if len(self._pieces) == self._full:
+                    self._join_pieces()
             return
         self._prose.pass_over(chunk)
         if isinstance(chunk, (ThinkingChunk, ToolInputChunk)):
@@ -207,8 +238,8 @@ class ResponseFold:
         """
         result = self._result
         kind, error = self._error(result) if result is not None else ended or (None, None)
-        pieces: Iterable[str] = _Pieces(self._pieces)
-        if result is not None and not result.is_error and not self._pieces and result.result:
+        pieces: Iterable[str] = _Content(self._blocks)
+        if result is not None and not result.is_error and not self._blocks and result.result:
             pieces = (result.result,)
         response = SessionResponse.model_construct(
             metadata=self._metadata(result),
@@ -221,26 +252,22 @@ class ResponseFold:
         return response
 
     def _begin_block(self, chunk: TextChunk) -> None:
-        joins = self._prose.joins(chunk)
-        if self._pieces and not joins:
-            self._pieces.append("\n\n")
-        self._segments.append((chunk.block, joins, len(self._pieces)))
-        self._block = chunk.block
+        if self._blocks and len(self._blocks[-1].pieces) > 1:
+            self._blocks[-1].join_pieces()
+        block = _Block(chunk.block, self._prose.joins(chunk))
+        self._blocks.append(block)
+        self._block, self._pieces, self._full = block.number, block.pieces, _JOIN_AT
+
+    def _join_pieces(self) -> None:
+        block = self._blocks[-1]
+        block.join_pieces()
+        self._pieces, self._full = block.pieces, block.wait_from + _JOIN_AT
 
     def _retract(self, chunk: RetractedChunk) -> None:
-        gone = set(chunk.blocks)
-        if gone.isdisjoint(block for block, _, _ in self._segments):
-            return
-        before, segments = self._pieces, self._segments
-        ends = [start - (not joins) for _, joins, start in segments[1:]] + [len(before)]
-        # A new list: snapshots of the old one keep what they saw.
-        self._pieces, self._segments, self._block = [], [], -1
-        for (block, joins, start), end in zip(segments, ends, strict=True):
-            if block not in gone:
-                if self._pieces and not joins:
-                    self._pieces.append("\n\n")
-                self._segments.append((block, joins, len(self._pieces)))
-                self._pieces.extend(before[start:end])
+        if any(block.number in chunk.blocks for block in self._blocks):
+            # A new list: snapshots of the old one keep what they saw.
+            self._blocks = [block for block in self._blocks if block.number not in chunk.blocks]
+            self._block = -1
 
     def _tool_result(self, chunk: ToolResultChunk) -> None:
         tool = self._tools.get(chunk.tool_use_id)

@@ -299,7 +299,18 @@ class ClaudeSession:
     # -- frames in ----------------------------------------------------------------------------------------
 
     def _receive(self, frames: Iterable[Frame | DeltaRun]) -> None:
-        """Take the frames of one read: route, parse, publish."""
+        """Take the frames of one read. If we cannot, the session is lost, and whoever waits is told."""
+        if self._exit is not None:
+            return
+        try:
+            self._take(frames)
+        except Exception as error:
+            _log.error("reading the CLI's output failed; the session ends", exc_info=error)
+            self._flush()
+            self._lost(Exit(f"Reading the CLI's output failed: {error!r}. This is a defect of rxccsdk."))
+
+    def _take(self, frames: Iterable[Frame | DeltaRun]) -> None:
+        """Route, parse, publish."""
         assert self._wire is not None
         router, parser = self._router, self._parser
         scope, now = self._scope, self._wire.time()

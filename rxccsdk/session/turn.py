@@ -7,7 +7,7 @@ import concurrent.futures
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -15,6 +15,7 @@ from reactivex.disposable import Disposable
 from rxccsdk.chunks import Chunk, MessageChunk
 from rxccsdk.errors import RxccError, SessionClosedError
 from rxccsdk.session.iterate import iterate
+from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import ResponseFold, SessionResponse
 
@@ -40,6 +41,19 @@ class Conductor(Protocol):
 
     def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
         """Note in the turn why it is stopped, and stop it; its result will come, or its session end."""
+
+
+class _Functions:
+    """An observer made of functions."""
+
+    __slots__ = ("on_completed", "on_error", "on_next")
+
+    def __init__(
+        self, on_next: abc.OnNext[Chunk], on_error: abc.OnError, on_completed: abc.OnCompleted
+    ) -> None:
+        self.on_next = on_next
+        self.on_error = on_error
+        self.on_completed = on_completed
 
 
 class _Cursor:
@@ -83,8 +97,8 @@ class Turn(Observable[Chunk]):
         self._replay = replay
         self._max_output_tokens = max_output_tokens
         self._output_tokens: dict[str | None, int] = {}
-        self._log: list[Chunk] = []
-        self._forgotten = 0  # chunks before the log, with replay=False
+        self._log = Log()
+        self._forgotten = 0  # with replay=False: chunks that nobody can read any more
         self._fold = ResponseFold()
         self._folded = 0
         self._cursors: list[_Cursor] = []
@@ -151,6 +165,30 @@ class Turn(Observable[Chunk]):
 
     # -- subscribers --------------------------------------------------------------------------------------
 
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[Chunk] | abc.OnNext[Chunk] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer, or functions, as to any Observable.
+
+        A turn says nothing after its end or a dispose, so it needs no guard around the observer, which
+        would cost each subscriber more for a chunk than the turn itself does.
+
+        Args:
+            on_next: gets each chunk; or an observer, then the other functions are ignored.
+            on_error: gets the error the turn ends with; without, it is reported to the loop.
+            on_completed: told of the end.
+            scheduler: for observables that are not ours.
+        """
+        if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
+            return self._subscribe_core(cast("abc.ObserverBase[Chunk]", on_next), scheduler)
+        observer = _Functions(on_next or _ignore, on_error or _raise, on_completed or _ignore)
+        return self._subscribe_core(cast("abc.ObserverBase[Chunk]", observer), scheduler)
+
     def _subscribe_core(
         self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
@@ -193,8 +231,8 @@ class Turn(Observable[Chunk]):
 
     def _replay_here(self, cursor: _Cursor) -> None:
         """Serve a subscriber whose session's loop is not there: nothing more can come."""
-        while cursor.index - self._forgotten < len(self._log):
-            self._read_some(cursor, cursor.index - self._forgotten, _BATCH)
+        while cursor.index < len(self._log):
+            self._read_some(cursor, _BATCH)
         if not self._done.done():
             self.finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
         self._tell_end(cursor)
@@ -212,27 +250,24 @@ class Turn(Observable[Chunk]):
         cursor.reading = True
         budget = _BATCH
         try:
-            while not cursor.stopped and budget > 0:
-                start = cursor.index - self._forgotten
-                if start >= len(self._log):
-                    break
-                budget = self._read_some(cursor, start, budget)
+            while not cursor.stopped and budget > 0 and cursor.index < len(self._log):
+                budget = self._read_some(cursor, budget)
         finally:
             cursor.reading = False
         if cursor.stopped:
             return
-        if cursor.index - self._forgotten < len(self._log):
+        if cursor.index < len(self._log):
             loop = self._conductor.loop
             assert loop is not None, "a subscriber reads on its session's loop"
             loop.call_soon(self._read, cursor)
         elif self._done.done():
             self._tell_end(cursor)
 
-    def _read_some(self, cursor: _Cursor, start: int, budget: int) -> int:
+    def _read_some(self, cursor: _Cursor, budget: int) -> int:
         on_next = cursor.observer.on_next
         read = 0
         try:
-            for chunk in self._log[start : start + budget]:
+            for chunk in self._log.read(cursor.index, budget):
                 read += 1
                 on_next(chunk)
                 if cursor.stopped:
@@ -359,16 +394,25 @@ class Turn(Observable[Chunk]):
             self._conductor.interrupt_turn(self, words, "limit")
 
     def _catch_up(self) -> None:
-        for chunk in self._log[self._folded - self._forgotten :]:
-            self._fold.add(chunk)
-        self._folded = self._forgotten + len(self._log)
+        while self._folded < len(self._log):
+            chunks = self._log.read(self._folded, _BATCH)
+            for chunk in chunks:
+                self._fold.add(chunk)
+            self._folded += len(chunks)
 
     def _forget(self) -> None:
         with self._lock:
             self._catch_up()
-            behind = min((c.index for c in self._cursors), default=self._folded)
-            del self._log[: behind - self._forgotten]
-            self._forgotten = behind
+            self._forgotten = min((c.index for c in self._cursors), default=self._folded)
+            self._log.forget(self._forgotten)
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

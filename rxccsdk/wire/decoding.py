@@ -28,7 +28,7 @@ def decode(line: bytes) -> Frame | None:
         The frame, or `None` for a line that is no JSON object (debug output, a truncated line).
     """
     try:
-        frame = from_json(line, cache_strings="none")
+        frame = from_json(line, cache_strings="keys")
     except ValueError:
         try:
             frame = json.loads(line.decode("utf-8-sig", "replace"), strict=False)

@@ -24,7 +24,7 @@ _INSIDE_A_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*(?=")')
 _PATIENCE = 100  # deltas in a row that no other line was like, before it is given up to look for more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take longer to make than a short run to read
 class DeltaRun:
     """Delta frames of the main agent that differ in nothing but their words and their ids.
 
@@ -84,16 +84,17 @@ class _Shape:
     between: bytes  # from their closing quote to the id
     after: bytes  # from the id's closing quote
     id_size: int
+    quotes: int  # in all of it
     index: int
     kind: str
     message_id: str | None
 
     def read(self, lines: Sequence[bytes], start: int) -> list[str]:
         """Give the words of the lines that have this shape, up to the first that has not."""
-        before, between, after, id_size = self.before, self.between, self.after, self.id_size
+        before, between, after = self.before, self.between, self.after
+        id_size, quotes = self.id_size, self.quotes
         head, tail = len(before), len(after)
         behind = len(between) + id_size + tail  # what follows the words
-        quotes = before.count(b'"') + between.count(b'"') + after.count(b'"')
         texts: list[str] = []
         for at in range(start, len(lines)):
             line = lines[at]
@@ -143,4 +144,5 @@ def _shape(line: bytes, frame: Frame) -> _Shape | None:
     if probe != wanted or not isinstance(event["index"], int):
         return None
     message_id = frame.get("api_message_id")
-    return _Shape(before, between, after, len(frame_id), event["index"], kind, message_id)
+    quotes = (before + between + after).count(b'"')
+    return _Shape(before, between, after, len(frame_id), quotes, event["index"], kind, message_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from rxccsdk.chunks import (
@@ -402,6 +403,11 @@ class Parser:
             status = told or frame.get("status") or patch.get("status") or "updated"
             self._say(TaskChunk, frame["task_id"], frame.get("tool_use_id"), status, frame.get("usage"))
         else:
+            if subtype == "thinking_tokens":
+                # One comes before each delta of thinking, and its strings are ten times its figures.
+                for name in ("type", "subtype", "session_id", "user_message_uuid"):
+                    if type(frame.get(name)) is str:
+                        frame[name] = intern(frame[name])
             self._say(SystemChunk, subtype, frame)
 
     def _result(self) -> None:

@@ -1,0 +1,99 @@
+"""A turn's log: a list of chunks to whoever reads it, whatever it keeps of them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxccsdk.chunks import Chunk, MessageChunk, TextChunk, ThinkingChunk, ToolUseChunk
+from rxccsdk.session.log import Log
+from rxccsdk.testing.strategies import turns
+
+
+def read_all(log: Log, place: int, most: int) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    while place + len(chunks) < len(log):
+        some = log.read(place + len(chunks), most)
+        assert 0 < len(some) <= most
+        chunks += some
+    assert log.read(len(log), most) == []
+    return chunks
+
+
+@given(
+    turns(), st.lists(st.integers(0, 12), min_size=1), st.integers(1, 9), st.randoms(use_true_random=False)
+)
+def test_reads_from_any_place_what_a_list_would_give(
+    turn: list[Chunk], cuts: list[int], most: int, random
+) -> None:
+    log, told = Log(), 0
+    while told < len(turn):
+        size = max(1, random.choice(cuts))
+        log.extend(turn[told : told + size])
+        told = min(told + size, len(turn))
+        assert len(log) == told
+        place = random.randrange(told + 1)
+        assert read_all(log, place, most) == turn[place:told]
+    assert read_all(log, 0, most) == turn
+
+
+@given(turns(), st.randoms(use_true_random=False))
+def test_what_is_ahead_of_a_reader_is_never_forgotten(turn: list[Chunk], random) -> None:
+    log, place = Log(), 0
+    for told, chunk in enumerate(turn, 1):
+        log.extend([chunk])
+        place = random.randint(place, told)
+        log.forget(place)
+        assert read_all(log, place, 3) == turn[place:told]
+    log.forget(len(turn))
+    assert len(log) == len(turn)
+    assert log._fresh == log._parts == log._starts == []
+
+
+def test_every_field_comes_back_and_every_difference_is_kept() -> None:
+    first = TextChunk("a", 3, turn=2, seq=7, at=0.5, agent=None, message_id="m")
+    second = replace(first, text="b", seq=8, at=0.75)
+    odd = [
+        replace(second, seq=9, block=4),
+        replace(second, seq=10, agent="toolu"),
+        replace(second, seq=11, message_id="n"),
+        replace(second, seq=12, turn=3),
+        replace(second, seq=13, raw={"type": "x"}),
+        replace(second, seq=14),
+        replace(second, seq=19),
+        ThinkingChunk("c", 4, turn=3, seq=20, at=1.0, message_id="n"),
+        ToolUseChunk("id", "Bash", {}),
+        MessageChunk("stop"),
+        TextChunk(""),
+    ]
+    log = Log()
+    for chunk in (first, second, *odd):
+        log.extend([chunk])
+    log.extend([])
+    again = read_all(log, 0, 100)
+    assert again == [first, second, *odd]
+    assert list(map(type, again)) == list(map(type, [first, second, *odd]))
+
+
+def test_who_reads_as_it_comes_gets_the_very_chunks() -> None:
+    log, chunk = Log(), TextChunk("a")
+    log.extend([chunk])
+    assert log.read(0, 5)[0] is chunk
+
+
+def test_short_pieces_take_little_more_than_their_text() -> None:
+    """The string itself takes 54 bytes; as a chunk it would take 200."""
+    log, pieces = Log(), 20_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for seq in range(pieces):
+            log.extend([TextChunk(f"{seq:05}", 0, turn=0, seq=seq, at=seq / 7, message_id="m")])
+        log.extend([])
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / pieces < 90
