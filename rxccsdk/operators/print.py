@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from rxccsdk.chunks import RetractedChunk
 from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
 from rxccsdk.session.printer import Printer, TextFile
 from rxccsdk.session.prose import Pieces
@@ -50,19 +49,9 @@ def print_text(
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
-            printer = Printer(file, every=every)
+            printer = Printer(file, every=every, later=lambda: later_on(scheduler or given))
             pieces = Pieces(agents=agents)
-            piece_of, write, pass_on = pieces.of, printer.write, observer.on_next
-
-            def on_next(item: Any) -> None:
-                piece = item if isinstance(item, str) else piece_of(item)
-                if piece is not None:
-                    if printer.later is None:
-                        printer.later = later_on(scheduler or given)
-                    write(piece)
-                elif isinstance(item, RetractedChunk) and pieces.prose.retracts(item):
-                    printer.mark_retracted(item)
-                pass_on(item)
+            on_next = pieces.listener(printer.write, observer.on_next, printer.mark_retracted)
 
             def on_error(error: Exception) -> None:
                 printer.flush()

@@ -50,14 +50,7 @@ def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -
 
     def operator(source: Observable[Chunk]) -> Observable[str]:
         def wrap(observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None) -> Sink[Chunk]:
-            piece_of = Pieces(separator, agents).of
-            emit = observer.on_next
-
-            def on_next(chunk: Chunk) -> None:
-                piece = piece_of(chunk)
-                if piece is not None:
-                    emit(piece)
-
+            on_next = Pieces(separator, agents).listener(observer.on_next)
             if settled:
                 return _settled(on_next, observer)
             return Sink(on_next, observer.on_error, observer.on_completed)

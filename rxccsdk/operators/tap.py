@@ -86,18 +86,7 @@ def tap_text(
         ['a', 'b']
     """
 
-    def hearing(call: Callable[[Any], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
-        piece_of = Pieces(agents=agents).of
-
-        def on_next(item: Any) -> None:
-            piece = item if isinstance(item, str) else piece_of(item)
-            if piece is not None:
-                call(piece)
-            pass_on(item)
-
-        return on_next
-
-    return _tap(callback, on_error, hearing)
+    return _tap(callback, on_error, lambda call, pass_on: Pieces(agents=agents).listener(call, pass_on))
 
 
 def _tap(

@@ -61,21 +61,27 @@ class Log:
             del self._parts[:whole], self._starts[:whole]
 
     def _keep_fresh(self) -> None:
-        last = self._parts[-1] if self._parts else None
-        for place, chunk in enumerate(self._fresh, self._fresh_start):
-            if isinstance(last, _Run) and last.take(chunk):
+        fresh, self._fresh = self._fresh, []
+        at = 0
+        while at < len(fresh):
+            last = self._parts[-1] if self._parts else None
+            taken = last.take(fresh, at) if isinstance(last, _Run) else 0
+            if taken:
+                at += taken
                 continue
+            chunk = fresh[at]
             if type(chunk) in _CONSTRUCT and chunk.raw is None:
-                last = _Run(chunk)
+                self._begin(_Run(chunk), at)
             elif isinstance(last, list):
                 last.append(chunk)
-                continue
             else:
-                last = [chunk]
-            self._parts.append(last)
-            self._starts.append(place)
-        self._fresh_start += len(self._fresh)
-        self._fresh = []
+                self._begin([chunk], at)
+            at += 1
+        self._fresh_start += len(fresh)
+
+    def _begin(self, part: list[Chunk] | _Run, at: int) -> None:
+        self._parts.append(part)
+        self._starts.append(self._fresh_start + at)
 
 
 class _Run:
@@ -89,23 +95,29 @@ class _Run:
         self._ats = array("d", (first.at,))
         self._next: int = first.seq + 1
 
-    def take(self, chunk: Any) -> bool:
-        """Take a chunk if it is the next piece; say whether it is."""
+    def take(self, chunks: Sequence[Any], start: int) -> int:
+        """Take the chunks from there on that are the next pieces; say how many."""
         first = self._first
-        if (
-            chunk.seq != self._next
-            or chunk.__class__ is not first.__class__
-            or chunk.block != first.block
-            or chunk.agent != first.agent
-            or chunk.message_id != first.message_id
-            or chunk.turn != first.turn
-            or chunk.raw is not None
-        ):
-            return False
-        self._texts.append(chunk.text)
-        self._ats.append(chunk.at)
-        self._next += 1
-        return True
+        kind, block, turn = first.__class__, first.block, first.turn
+        agent, message_id = first.agent, first.message_id
+        texts, ats, seq = self._texts, self._ats, self._next
+        for at in range(start, len(chunks)):
+            chunk = chunks[at]
+            if (
+                chunk.seq != seq
+                or chunk.__class__ is not kind
+                or chunk.block != block
+                or chunk.turn != turn
+                or chunk.agent != agent
+                or chunk.message_id != message_id
+                or chunk.raw is not None
+            ):
+                break
+            texts.append(chunk.text)
+            ats.append(chunk.at)
+            seq += 1
+        taken, self._next = seq - self._next, seq
+        return taken
 
     def __getitem__(self, places: slice) -> list[Chunk]:
         first = self._first

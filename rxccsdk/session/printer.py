@@ -15,6 +15,10 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 """Calls a function after some seconds; gives a function that takes that back."""
 
 
+def _nothing() -> None:
+    return None
+
+
 class TextFile(Protocol):
     """What can be printed to: any text file, `rich.console.Console.file` among them."""
 
@@ -31,7 +35,8 @@ class Printer:
     Args:
         file: where to; `None` is standard output, looked up when the first piece comes.
         every: seconds between two writes; 0 writes each piece.
-        later: how to wait; `None` where nothing can, then each piece is written.
+        later: asked, when there is something to wait for, how to wait; `None` where nothing can, then each
+            piece is written.
         on_failure: told once, of the error that silenced the printer.
     """
 
@@ -40,12 +45,12 @@ class Printer:
         file: TextFile | None = None,
         *,
         every: float = 0.05,
-        later: Later | None = None,
+        later: Callable[[], Later | None] = _nothing,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
         self._file = file
         self._every = every
-        self.later = later
+        self._later = later
         self._on_failure = on_failure
         self._held: list[str] = []
         self._stop_waiting: Callable[[], None] | None = None
@@ -60,8 +65,7 @@ class Printer:
         self._held.append(text)
         if self._stop_waiting is None:
             self._write_held()
-            if self.later is not None and self._every > 0:
-                self._stop_waiting = self.later(self._every, self._interval_over)
+            self._wait()
 
     def mark_retracted(self, chunk: RetractedChunk) -> None:
         """Say on the page that text above does not stand."""
@@ -85,9 +89,14 @@ class Printer:
 
     def _interval_over(self) -> None:
         self._stop_waiting = None
-        if self._held and self.later is not None:
+        if self._held:
             self._write_held()
-            self._stop_waiting = self.later(self._every, self._interval_over)
+            self._wait()
+
+    def _wait(self) -> None:
+        later = self._later() if self._every > 0 else None
+        if later is not None:
+            self._stop_waiting = later(self._every, self._interval_over)
 
     def _write_held(self) -> None:
         if self._held:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from rxccsdk.chunks import (
     Chunk,
     MessageChunk,
@@ -122,14 +125,6 @@ class Pieces:
     def of(self, chunk: Chunk) -> str | None:
         """Give the piece a chunk brings, or `None` where it brings none."""
         if isinstance(chunk, TextChunk):
-            last = self.prose.last
-            if (
-                last is not None
-                and chunk.block == last.block
-                and chunk.agent == last.agent
-                and chunk.turn == last.turn
-            ):
-                return chunk.text  # by the ten thousand: more of the same block
             if not self._everyone and chunk.agent != self._agent:
                 return None
             self._none_yet = False
@@ -138,3 +133,44 @@ class Pieces:
         if isinstance(chunk, ResultChunk) and self._none_yet and self._agent is None and not chunk.is_error:
             return chunk.result or None  # the CLI's own commands answer in the result alone
         return None
+
+    def listener(
+        self,
+        say: Callable[[str], object],
+        pass_on: Callable[[Any], object] | None = None,
+        on_retraction: Callable[[RetractedChunk], object] | None = None,
+    ) -> Callable[[Any], None]:
+        """Make a function that takes a stream's items, chunks or strings, one by one.
+
+        Args:
+            say: gets each piece; a string is one.
+            pass_on: gets each item, after its piece was said.
+            on_retraction: gets the chunk that takes back text which was said.
+        """
+        block: Any = object()  # what the last piece was of: by the ten thousand, more of the same follows
+        agent: str | None = None
+        turn: int | None = None
+
+        def listen(item: Any) -> None:
+            nonlocal block, agent, turn
+            text = item.__class__ is TextChunk
+            if text and item.block == block and item.agent == agent and item.turn == turn:
+                say(item.text)
+            elif isinstance(item, str):
+                say(item)
+            else:
+                piece = self.of(item)
+                if piece is not None:
+                    if text:
+                        block, agent, turn = item.block, item.agent, item.turn
+                    say(piece)
+                elif (
+                    on_retraction is not None
+                    and isinstance(item, RetractedChunk)
+                    and self.prose.retracts(item)
+                ):
+                    on_retraction(item)
+            if pass_on is not None:
+                pass_on(item)
+
+        return listen

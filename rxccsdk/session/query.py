@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rxccsdk.chunks import Chunk, RetractedChunk
 from rxccsdk.session.callbacks import CallbackRunner
 from rxccsdk.session.options import ProgressCallback
 from rxccsdk.session.printer import Printer
@@ -38,20 +37,15 @@ async def answer(turn: Turn, printing: bool, progress_callback: ProgressCallback
     def note_printing_error(error: Exception) -> None:
         warnings.append(f"printing stopped: {error!r}")
 
-    printer = Printer(later=later, on_failure=note_printing_error) if printing else None
+    printer = Printer(later=lambda: later, on_failure=note_printing_error) if printing else None
     runner = CallbackRunner(progress_callback, note_callback_error) if progress_callback is not None else None
-    pieces = Pieces()
     ended: asyncio.Future[None] = loop.create_future()
 
-    def on_next(chunk: Chunk) -> None:
-        piece = pieces.of(chunk)
-        if piece is not None:
-            if printer is not None:
-                printer.write(piece)
-            if runner is not None:
-                runner.call(piece)
-        elif printer is not None and isinstance(chunk, RetractedChunk) and pieces.prose.retracts(chunk):
-            printer.mark_retracted(chunk)
+    def say(piece: str) -> None:
+        if printer is not None:
+            printer.write(piece)
+        if runner is not None:
+            runner.call(piece)
 
     def on_error(error: Exception) -> None:
         if not ended.done():
@@ -61,7 +55,8 @@ async def answer(turn: Turn, printing: bool, progress_callback: ProgressCallback
         if not ended.done():
             ended.set_result(None)
 
-    subscription = turn.subscribe(on_next, on_error, on_completed)
+    mark = printer.mark_retracted if printer is not None else None
+    subscription = turn.subscribe(Pieces().listener(say, on_retraction=mark), on_error, on_completed)
     try:
         await ended
         if runner is not None:
