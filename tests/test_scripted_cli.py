@@ -56,6 +56,24 @@ async def test_a_cli_that_ends_before_it_is_ready(scripted: Scripted, code: int)
     assert "no config for you" in str(caught.value)
 
 
+async def test_a_cli_that_is_gone_before_the_sdk_says_a_word(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's first write failed, and that its input was closed was all that one learned."""
+    run_sdk = CliWire._run_sdk
+
+    async def late(self: CliWire) -> None:
+        await self._process._exited.wait()
+        await run_sdk(self)
+
+    monkeypatch.setattr(CliWire, "_run_sdk", late)
+    session = scripted(on_start=steps().stderr("no config for you\n").exit(3), answer_initialize=False)
+    with pytest.raises(SessionCrashedError, match="before it was ready") as caught:
+        await asyncio.wait_for(session.open(), 10)
+    assert caught.value.exit_code == 3
+    assert "no config for you" in str(caught.value)
+
+
 async def test_a_cli_that_says_why_it_will_not_start_is_quoted(scripted: Scripted) -> None:
     words = "No conversation found with session ID: 123"
     frame = result_frame(subtype="error_during_execution", is_error=True, errors=[words])

@@ -245,6 +245,8 @@ class CliWire:
             async for _ in self._driver.query(self._no_prompts(), self._transport):
                 pass
         except Exception as error:
+            if self._gone_before_ready(error):
+                return
             if self._ready is not None and not self._ready.done():
                 self._ready.set_exception(
                     error if isinstance(error, RxccError) else SessionCrashedError(f"The SDK failed: {error}")
@@ -255,6 +257,12 @@ class CliWire:
             if not self._closed.is_set():
                 await self._process.kill()  # the loop is being torn down under an open session
             raise
+
+    def _gone_before_ready(self, error: BaseException | None) -> bool:
+        """Whether the SDK only found that the CLI hears nothing any more: its end, which is due, says why."""
+        while error is not None and not isinstance(error, SessionClosedError):
+            error = error.__cause__ or error.__context__
+        return error is not None and not self._is_ready()
 
     async def _no_prompts(self) -> AsyncGenerator[Frame, None]:
         # Prompts are written by `send`; the SDK must only believe that more may come.
