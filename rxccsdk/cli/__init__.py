@@ -31,6 +31,10 @@ With --json each chunk is one line of JSON; its kind is its class in Python:
 """
 
 
+owns_process = False
+"""Whether this process is the command and nothing else: set by the entry point."""
+
+
 class Recording(StrEnum):
     """The recordings that come with the package."""
 
@@ -273,7 +277,6 @@ def _chooser(plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View
 
 def main() -> None:
     """The entry point."""
-    from rxccsdk.cli import running
-
-    running.owns_process = True
+    global owns_process
+    owns_process = True
     app(prog_name="rxccsdk")  # also for python -m rxccsdk

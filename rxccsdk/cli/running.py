@@ -12,14 +12,12 @@ from typing import Any, NoReturn
 
 import typer
 
+from rxccsdk import cli
 from rxccsdk.cli.codes import BAD_TURN, NOT_READY, SUCCESS, USAGE, CommandError
 from rxccsdk.errors import CassetteError, CLINotFoundError, RxccError, SessionCrashedError, StallError
 from rxccsdk.session.turn import Turn
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP: the terminal was closed
-
-owns_process = False
-"""Whether this process is the command and nothing else: set by its entry point."""
 
 INSTALL = (
     "Install one, either of:\n"
@@ -88,7 +86,7 @@ def finish(action: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:
         code = SUCCESS  # the reader has seen enough
     finally:
-        if owns_process:  # a Ctrl+C too many must not break into Python's own leaving
+        if cli.owns_process:  # a Ctrl+C too many must not break into Python's own leaving
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         _forget_closed_pipe()
     raise typer.Exit(code)

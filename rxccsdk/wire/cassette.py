@@ -14,7 +14,6 @@ The environment is never written.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections import deque
 from dataclasses import dataclass, field
@@ -194,8 +193,9 @@ class CassettePlayer:
         self._turns_sent = 0
         self._now = 0.0
         self._ahead: deque[tuple[float, Frame]] = deque()  # what is still to be played of this turn
-        self._playing: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._step: asyncio.Handle | None = None  # the next read
+        self._hurrying = False
+        self._started_at = self._recorded_at = 0.0  # the turn's beginning, on either clock
         self._receive: Receive | None = None
         self._lost: Lost | None = None
 
@@ -241,13 +241,16 @@ class CassettePlayer:
         self._turns_sent += 1
         self._now = turn.sent_at
         self._ahead.extend(turn.frames)
-        self._hurry.clear()
-        self._playing = asyncio.get_running_loop().create_task(self._play())
+        self._hurrying = False
+        self._started_at, self._recorded_at = asyncio.get_running_loop().time(), self._now
+        self._play_on()
         return turn.uuid
 
     def interrupt(self) -> None:
         """Let the rest of the turn arrive at once."""
-        self._hurry.set()
+        self._hurrying = True
+        if self._step is not None:
+            self._play_on()
 
     async def cost_so_far(self) -> float | None:
         """Nothing: a recording tells its costs in its results."""
@@ -262,22 +265,31 @@ class CassettePlayer:
         self._stop()
 
     def _stop(self) -> None:
-        if self._playing is not None:
-            self._playing.cancel()
-            self._playing = None
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
 
-    async def _play(self) -> None:
-        clock = asyncio.get_running_loop().time
-        started, recorded_start = clock(), self._now
-        while self._ahead:
-            wait = (self._ahead[0][0] - recorded_start) / self._speed - (clock() - started)
-            if wait > 0 and not self._hurry.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._hurry.wait()
-                continue
-            self._play_due(self._ahead[0][0])
-            await asyncio.sleep(0)
+    def _play_on(self) -> None:
+        """Wait for the next read, by a timer of the loop: a thousand sessions may play side by side."""
+        self._stop()
+        loop = asyncio.get_running_loop()
+        if not self._ahead:
+            self._step = loop.call_soon(self._end)
+            return
+        due = self._started_at + (self._ahead[0][0] - self._recorded_at) / self._speed
+        if self._hurrying or due <= loop.time():
+            self._step = loop.call_soon(self._play_next)
+        else:
+            self._step = loop.call_at(due, self._play_next)
+
+    def _play_next(self) -> None:
+        this = self._step
+        self._play_due(self._ahead[0][0])
+        if self._step is this:  # what it brought may have stopped it, or hurried it on
+            self._play_on()
+
+    def _end(self) -> None:
+        self._step = None
         assert self._tape is not None
         assert self._lost is not None
         if self._turns_sent == len(self._tape.turns) and self._tape.exit is not None:
