@@ -1,8 +1,9 @@
 """What a turn has said, kept for those who come late, in little more than its words take.
 
 A chunk takes twenty times the text of a short delta, and the garbage collector walks over each one that is
-kept, again and again. So the pieces of a block are kept as what differs between them, and made into chunks
-again, equal to those that passed, for who reads them later.
+kept, again and again. So in a long turn the pieces of a block are kept as what differs between them, and made
+into chunks again, equal to those that passed, for who reads them later. Up to some length that is not worth
+its time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from rxccsdk.chunks import Chunk, TextChunk, ThinkingChunk, quick_constructor
 
@@ -18,6 +19,9 @@ _CONSTRUCT: dict[type, Callable[..., Chunk]] = {
     TextChunk: quick_constructor(TextChunk),
     ThinkingChunk: quick_constructor(ThinkingChunk),
 }
+
+
+_LONG = 16_384  # chunks: as many are kept as they are
 
 
 class Log:
@@ -63,6 +67,11 @@ class Log:
     def _keep_fresh(self) -> None:
         fresh, self._fresh = self._fresh, []
         at = 0
+        if self._fresh_start < _LONG:
+            if not self._parts:
+                self._begin([], 0)
+            cast("list[Chunk]", self._parts[-1]).extend(fresh)
+            at = len(fresh)
         while at < len(fresh):
             last = self._parts[-1] if self._parts else None
             taken = last.take(fresh, at) if isinstance(last, _Run) else 0
