@@ -7,39 +7,69 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 
-CASES = ("text, 5 byte", "text, 200 byte", "text, 4 KB", "thinking, 5 byte", "tool input, 5 byte")
-ROWS = {
-    "rxccsdk, five operators",
-    "claude-code-sdk, bare loop",
-    "claude-agent-sdk, bare loop",
-    "claude-code-sdk, toolkit loop",
-    "bare pipe and orjson",
-    "bare pipe, nothing decoded",
-}
+MEASURES = [
+    "fan_out",
+    "growth",
+    "latency",
+    "log_memory",
+    "many_sessions",
+    "operators",
+    "pipe_to_response",
+    "pipes",
+    "printing",
+    "session_job",
+    "startup",
+]
+CANNOT = {"claude-code-sdk, bare loop"}  # a line above 1 MiB
 
 
-def test_a_quick_run_has_every_row(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(tmp_path)]
-    run = subprocess.run(
-        command,
-        cwd=CHECKOUT,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    env = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=110)
+
+
+def cells(page: str) -> list[str]:
+    return [cell.strip() for line in page.splitlines() for cell in line.split("|")]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_quick_run_has_every_row(measure: str, tmp_path: Path) -> None:
+    run = benchmarks("--quick", "--only", measure, "--out", str(tmp_path))
     assert run.returncode == 0, run.stderr
-    results = json.loads((tmp_path / "pipe_to_response.json").read_text())
-    markdown = (tmp_path / "pipe_to_response.md").read_text()
-    assert len(results["cases"]) == len(CASES)
-    for case, name in zip(results["cases"], CASES, strict=True):
-        assert case["case"].startswith(name)
-        assert {row["name"] for row in case["rows"]} == ROWS
-        assert all(len(row["figures"]) == 1 and row["figures"][0] > 0 for row in case["rows"])
-        assert f"## {case['case']}" in markdown
-    for row in ROWS:
-        assert run.stdout.count(row) == markdown.count(f"| {row} |") == len(CASES)
+    results = json.loads((tmp_path / f"{measure}.json").read_text())
+    page = (tmp_path / f"{measure}.md").read_text()
+    summary = (tmp_path / "README.md").read_text()
+    assert results["cases"]
+    for case in results["cases"]:
+        assert f"## {case['case']}" in page
+        assert case["baseline"] in [row["name"] for row in case["rows"]]
+        for row in case["rows"]:
+            assert_ran(row)
+            assert row["name"] in cells(page)
+            if row["aim"] is not None:
+                assert {case["case"], row["name"], row["aim"]["words"]} <= set(cells(summary))
     assert {"cores", "cpu", "python", "versions", "rounds"} <= set(results)
+    assert "not installed" not in results["versions"].values()
+    assert (tmp_path / f"{measure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def assert_ran(row: dict[str, Any]) -> None:
+    if row["failure"] is not None:
+        assert row["name"] in CANNOT, row["failure"]
+    else:
+        assert len(row["figures"]) == 1, row
+        assert row["figures"][0] > 0, row
+
+
+def test_every_measure_is_run_here() -> None:
+    run = benchmarks("--help")
+    assert run.returncode == 0, run.stderr
+    listed = run.stdout.partition("{")[2].partition("}")[0].split(",")
+    assert sorted(name.strip() for name in listed) == MEASURES

@@ -1,0 +1,178 @@
+"""Runs contenders side by side: alternately, some rounds, and their figures compared round by round.
+
+A module of this package that measures something has a `MEASURE`, and `benchmarks/__main__.py` lists it.
+Nothing here asserts a time: a figure is printed beside its aim, and people judge it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the baseline is to reach against a contender. Made with `times_less` or `at_most`."""
+
+    words: str
+    smallest: float  # that the contender's figure may be, in figures of the baseline
+
+    def reached(self, ratio: float) -> bool:
+        """Whether it is reached where the contender's figure is so many times the baseline's."""
+        return ratio >= self.smallest
+
+
+def times_less(times: float) -> Aim:
+    """The baseline is to cost so many times less than the contender."""
+    return Aim(f"{times:g} times less", times)
+
+
+def at_most(times: float) -> Aim:
+    """The baseline is to cost at most so many times what the contender costs."""
+    return Aim(f"at most {times:g} times it", 1 / times)
+
+
+class CannotDo(Exception):
+    """A contender is not able to do this work; the message says why, and stands in the table."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work.
+
+    Attributes:
+        name: what the table calls it.
+        run: does the work once, on its own, and gives the figure in the case's unit. Raises `CannotDo`.
+        aim: what the baseline is to reach against it; `None` where nothing is aimed at.
+    """
+
+    name: str
+    run: Callable[[], float]
+    aim: Aim | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """The same work for all contenders.
+
+    Attributes:
+        name: what is special about it.
+        contenders: who does it, in the order of the table.
+        baseline: names the one the others are compared with: ours.
+        unit: of the figures, where it is not the measure's.
+        most_rounds: for what takes long: it is not run more often than this.
+    """
+
+    name: str
+    contenders: Sequence[Contender]
+    baseline: str
+    unit: str | None = None
+    most_rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A question, and how to answer it.
+
+    Attributes:
+        name: for `--only` and for the files with the results.
+        title: the question, for people.
+        unit: of the figures; the smaller the better.
+        cases: yields the cases one by one; what a case needs lives until the next one is asked for. Told
+            whether to be quick: small sizes, for a run that only shows that everything still works.
+        packages: the distributions whose versions belong to the results.
+    """
+
+    name: str
+    title: str
+    unit: str
+    cases: Callable[[bool], Iterator[Case]]
+    packages: Sequence[str] = ()
+
+
+@dataclass
+class Row:
+    """The figures of a contender, one a round, and their ratios to the baseline's of the same round."""
+
+    name: str
+    aim: Aim | None = None
+    figures: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    ratio: float = 0.0  # of the medians
+    failure: str | None = None  # why there are no figures
+
+    @property
+    def median(self) -> float:
+        """The middle figure."""
+        return median(self.figures)
+
+
+@dataclass
+class Table:
+    """A case, run."""
+
+    case: str
+    baseline: str
+    unit: str
+    rows: list[Row]
+
+
+def _ignore(words: str) -> None:
+    return None
+
+
+def run_case(measure: Measure, case: Case, rounds: int, told: Callable[[str], None] = _ignore) -> Table:
+    """Run all contenders of a case, alternately: A B C A B C ...
+
+    What disturbs the machine for a while so disturbs all of them, and the ratio within a round stays true.
+
+    Args:
+        measure: what the case is of.
+        case: what to run.
+        rounds: how many times.
+        told: gets the name of the case and of each contender before it runs.
+    """
+    rows = [Row(contender.name, contender.aim) for contender in case.contenders]
+    for _ in range(min(rounds, case.most_rounds or rounds)):
+        for row, contender in zip(rows, case.contenders, strict=True):
+            told(f"{case.name}: {contender.name}")
+            try:
+                row.figures.append(contender.run())
+            except CannotDo as failure:
+                row.failure = str(failure)
+    base = next(row for row in rows if row.name == case.baseline)
+    for row in rows:
+        if row.failure is not None:
+            continue
+        row.ratio = row.median / base.median
+        row.ratios = [own / other for own, other in zip(row.figures, base.figures, strict=True)]
+    return Table(case.name, case.baseline, case.unit or measure.unit, rows)
+
+
+class Stopwatch:
+    """Measures the `with` block only, so that what leads up to it and what cleans up behind it is free.
+
+    The garbage collector stays on, other than in `timeit`: a turn's log keeps its chunks, and the collector's
+    walks over what is kept are a cost that users pay, and that differs between contenders. What the one
+    before left is collected first, so that nobody pays for another's garbage.
+
+    Example:
+        >>> watch = Stopwatch()
+        >>> with watch:
+        ...     _ = sum(range(1000))
+        >>> 0 < watch.seconds < 60
+        True
+    """
+
+    seconds = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        gc.collect()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.seconds = time.perf_counter() - self._started
