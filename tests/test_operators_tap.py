@@ -383,10 +383,9 @@ async def test_drained() -> None:
 
     runner = CallbackRunner(callback)
     await runner.drained()
-    runner.call(1)
-    runner.call(2)
+    assert list(runner.hear([1, 2])) == [1, 2]
     await runner.drained()
     assert log == [1, 2]
-    runner.call(3)
+    assert list(runner.hear([3])) == [3]
     await runner.drained()
     assert log == [1, 2, 3]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
+from rxccsdk.chunks import TextChunk, ThinkingChunk
 from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
 from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
+from rxccsdk.session.flow import Inlet
 
 _T = TypeVar("_T")
 
@@ -46,86 +48,69 @@ def buffer_text(
         raise ValueError(f"seconds and chars must be positive, not seconds={seconds!r}, chars={chars!r}.")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
-            pass_on: Callable[[Any], None] = observer.on_next
-            held = Held(pass_on, _Merged)
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
+            held = Held(_Merged)
             stop_waiting: Callable[[], None] | None = None
             size = 0  # characters that are held, where they are counted
-            # What the last piece was, and where it is held, while it waits: pieces come by the ten
+            # Where the last piece is held, and what it was of, while it waits: pieces come by the ten
             # thousand, and more of the same is appended without further ado.
+            run = _Merged(None)
             kind: type | None = None
             block: int | None = None
             agent: str | None = None
             turn: int | None = None
-            run = _Merged(None)
-            append: Callable[[str], None] = run.words.append
 
-            def release_all() -> None:
-                nonlocal stop_waiting, kind
+            def release_all() -> Sequence[Any]:
+                nonlocal kind
                 kind = None
-                if stop_waiting is not None:
-                    stop_waiting()
-                    stop_waiting = None
-                held.release_all()
+                stop()
+                return held.release_all()
 
             def time_is_up() -> None:
-                nonlocal stop_waiting, kind
+                nonlocal kind, stop_waiting
                 kind = stop_waiting = None
-                held.release_all()
+                following.take(held.release_all())
 
-            def on_next(item: Any) -> None:
-                nonlocal size
-                same = item.__class__ is kind
-                if same and item.block == block and item.agent == agent and item.turn == turn:
-                    append(item.text)
-                    if chars is not None:
-                        run.size += len(item.text)
-                        size += len(item.text)
-                        if size >= chars:
-                            release_all()
-                elif isinstance(item, MAY_OVERTAKE):
-                    pass_on(item)
-                else:
-                    add(item)
-
-            def add(item: Any) -> None:
-                nonlocal stop_waiting, size, kind, block, agent, turn, run, append
-                kind = None
-                went_to = held.add(item)
-                size = sum(run.size for run in held.runs)
-                if chars is not None and size >= chars:
-                    release_all()
-                elif size:
-                    if stop_waiting is None and seconds is not None:
-                        later = later_on(scheduler or given)
-                        if later is not None:
-                            stop_waiting = later(seconds, time_is_up)
-                    if isinstance(went_to, _Merged) and went_to.size and not isinstance(item, str):
-                        kind, block, agent, turn = type(item), item.block, item.agent, item.turn
-                        run, append = went_to, went_to.words.append
-
-            def on_error(error: Exception) -> None:
-                try:
-                    release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_error(error)
-
-            def on_completed() -> None:
-                try:
-                    release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_completed()
-
-            def dispose() -> None:
+            def stop() -> None:
                 nonlocal stop_waiting
-                held.stopped = True
                 if stop_waiting is not None:
                     stop_waiting()
                     stop_waiting = None
 
-            return Sink(on_next, on_error, on_completed, dispose)
+            def flow(items: Iterable[Any]) -> Iterator[Any]:
+                nonlocal size
+                for item in items:
+                    same = type(item) is kind
+                    if same and item.block is block and item.agent is agent and item.turn is turn:
+                        run.words.append(item.text)
+                        if chars is not None:
+                            run.size += len(item.text)
+                            size += len(item.text)
+                            if size >= chars:
+                                yield from release_all()
+                    elif isinstance(item, MAY_OVERTAKE):
+                        yield item
+                    else:
+                        yield from add(item)
+
+            def add(item: Any) -> Sequence[Any]:
+                nonlocal stop_waiting, size, kind, block, agent, turn, run
+                kind = None
+                released = held.add(item)
+                size = sum(run.size for run in held.runs)
+                if chars is not None and size >= chars:
+                    return [*released, *release_all()]
+                if size and stop_waiting is None and seconds is not None:
+                    later = later_on(scheduler or given)
+                    if later is not None:
+                        stop_waiting = later(seconds, time_is_up)
+                if isinstance(item, (TextChunk, ThinkingChunk)) and size:
+                    run = held.run_of(item.agent)
+                    if run.size:
+                        kind, block, agent, turn = type(item), item.block, item.agent, item.turn
+                return released
+
+            return Sink(flow, release_all, dispose=stop)
 
         return Stage(source, wrap)
 

@@ -1,24 +1,27 @@
 """What operators are built on: a pipe of ours is subscribed in one go.
 
 In stock reactivex every stage subscribes to the one before it, and every item passes a guarding observer
-between two stages. Here a stage is only a way to wrap an observer; subscribing to the last one wraps the
-observer once for each stage and subscribes once, to the first source that is no stage of ours. Items then go
-from function to function. Where a stock operator stands between two of ours, it is such a source.
+between two stages. Here a stage is a flow, a generator that items are pulled through; subscribing to the last
+one chains the flows of all and subscribes once, to the first source that is no stage of ours. A turn lets in
+the chunks that arrived together as one burst; any other source, a stock operator between two of ours too,
+lets in one item at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.scheduler import NewThreadScheduler, VirtualTimeScheduler
 
+from rxccsdk.session.flow import End, Flow, Inlet
 from rxccsdk.session.printer import Later
+from rxccsdk.session.turn import Turn
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -32,33 +35,49 @@ class Keeping(Protocol):
     def __call__(self, source: Observable[_T], /) -> Observable[_T]: ...
 
 
-Wrap = Callable[[abc.ObserverBase[_R], "abc.SchedulerBase | None"], "Sink[_T]"]
-"""Makes a sink for one subscription: fresh state each time."""
+Wrap = Callable[[Inlet, "abc.SchedulerBase | None"], "Sink"]
+"""Makes a sink for one subscription, with fresh state; given the way into what follows, and the scheduler."""
 
 
-class Sink(Generic[_T]):
-    """What a stage hears for one subscription.
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What a stage does in one subscription.
 
     Args:
-        on_next: gets each item; calls the observer downstream.
-        on_error: gets the error.
-        on_completed: told of the end.
+        flow: makes of the items that come what is given on.
+        rest: gives what is held at the end, before the others are told of it.
+        on_error: told of the error; without, what follows is.
+        on_completed: told of the end; without, what follows is.
         dispose: called once when the subscription is disposed, also after the end.
     """
 
-    __slots__ = ("dispose", "on_completed", "on_error", "on_next")
+    flow: Flow
+    rest: Callable[[], Sequence[Any]] | None = None
+    on_error: Callable[[Exception], None] | None = None
+    on_completed: Callable[[], None] | None = None
+    dispose: Callable[[], None] | None = None
 
-    def __init__(
-        self,
-        on_next: Callable[[_T], object],
-        on_error: Callable[[Exception], None],
-        on_completed: Callable[[], None],
-        dispose: Callable[[], None] | None = None,
-    ) -> None:
-        self.on_next = on_next
-        self.on_error = on_error
-        self.on_completed = on_completed
-        self.dispose = dispose
+    def inlet(self, following: Inlet) -> Inlet:
+        """Give the way in that leads here first."""
+        on_error = self.on_error or following.on_error
+        on_completed = self.on_completed or following.on_completed
+        rest = self.rest
+        if rest is None:
+            return following.behind(self.flow, on_error, on_completed)
+
+        def fail(error: Exception) -> None:
+            try:
+                following.take(rest())
+            finally:
+                on_error(error)
+
+        def complete() -> None:
+            try:
+                following.take(rest())
+            finally:
+                on_completed()
+
+        return following.behind(self.flow, fail, complete)
 
 
 class Stage(Observable[_R]):
@@ -66,28 +85,49 @@ class Stage(Observable[_R]):
 
     Args:
         source: what comes in.
-        wrap: makes the sink for a subscription, given the observer downstream and the scheduler.
+        wrap: makes the sink for a subscription.
     """
 
-    def __init__(self, source: Observable[Any], wrap: Wrap[_R, Any]) -> None:
+    def __init__(self, source: Observable[Any], wrap: Wrap) -> None:
         super().__init__()
         self._source = source
         self._wrap = wrap
 
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[_R] | abc.OnNext[_R] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer, or functions, as to any Observable.
+
+        A pipe that begins with a turn needs none of the guards that others have around an observer.
+        """
+        if isinstance(self.root, Turn):
+            return self._connect(End.of(on_next, on_error, on_completed), scheduler)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
     def _subscribe_core(
         self, observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        cleanups = CompositeDisposable()
-        downstream: Any = observer
-        source: Observable[Any] = self
+        return self._connect(End.of(observer), scheduler)
+
+    def _connect(self, end: End, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        subscription = CompositeDisposable()
+        end.on_stop = subscription.dispose
+        cleanups: list[abc.DisposableBase] = []
+        inlet, source = Inlet(end), cast("Observable[Any]", self)
         while isinstance(source, Stage):
-            downstream = source._wrap(downstream, scheduler)
-            if downstream.dispose is not None:
-                cleanups.add(Disposable(downstream.dispose))
-            source = source._source
-        subscription = source.subscribe(downstream, scheduler=scheduler)
+            sink = source._wrap(inlet, scheduler)
+            if sink.dispose is not None:
+                cleanups.append(Disposable(sink.dispose))
+            inlet, source = sink.inlet(inlet), source._source
         # The source goes first: what a stage does on dispose must not be followed by another item.
-        return CompositeDisposable(subscription, cleanups)
+        for part in (source.subscribe(inlet, scheduler=scheduler), *cleanups):
+            subscription.add(part)
+        return Disposable(end.stop)
 
     @property
     def root(self) -> Observable[Any]:

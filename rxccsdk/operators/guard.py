@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from rxccsdk.chunks import (
 from rxccsdk.errors import StallError
 from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.reduce import turn_of
+from rxccsdk.session.flow import Inlet
 from rxccsdk.session.response import SessionResponse
 from rxccsdk.session.turn import Turn
 
@@ -97,11 +98,11 @@ def stall(
         )
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             silence = _Silence(first, between, tool)
-            guard = _Guard(silence, observer, scheduler or given, turn_of(source))
+            guard = _Guard(silence, following, scheduler or given, turn_of(source))
             guard.begin()
-            return Sink(guard.on_next, guard.on_error, guard.on_completed, guard.dispose)
+            return Sink(guard.flow, None, guard.on_error, guard.on_completed, guard.end)
 
         return Stage(source, wrap)
 
@@ -206,12 +207,12 @@ class _Guard:
     def __init__(
         self,
         silence: _Silence,
-        observer: abc.ObserverBase[Any],
+        following: Inlet,
         scheduler: abc.SchedulerBase | None,
         turn: Turn | None,
     ) -> None:
         self._silence = silence
-        self._observer = observer
+        self._following = following
         self._scheduler = scheduler
         self._turn = turn
         self._clock: Clock | None = None
@@ -219,7 +220,6 @@ class _Guard:
         self._wake_at = 0.0
         self._begun = False
         self._over = False
-        self._disposed = False
 
     def begin(self) -> None:
         """Start to wait for the first content."""
@@ -228,18 +228,20 @@ class _Guard:
             if self._clock is not None:
                 self._wait(self._clock, self._clock.now())
 
-    def on_next(self, item: Any) -> None:
-        if self._over:
-            return
+    def flow(self, items: Iterable[_T]) -> Iterator[_T]:
         clock = self._clock
         if clock is None:
             clock = self._clock = clock_on(self._scheduler)
-        self._begun = True
-        if clock is not None:
-            self._silence.hear(item, clock.now())
-            if self._stop_waiting is None or not isinstance(item, _PIECES):
-                self._arm(clock)
-        self._observer.on_next(item)
+        now = clock.now() if clock is not None else 0.0
+        for item in items:
+            if self._over:
+                return
+            self._begun = True
+            if clock is not None:
+                self._silence.hear(item, now)
+                if self._stop_waiting is None or not isinstance(item, _PIECES):
+                    self._arm(clock)
+            yield item
 
     def _arm(self, clock: Clock) -> None:
         """See to it that the timer waits, and not past the limit at hand."""
@@ -277,10 +279,9 @@ class _Guard:
         self._over = True
         error = StallError(self._silence.words(), partial=self._partial())
         try:
-            self._observer.on_next(self._silence.notice(now))
+            self._following.take([self._silence.notice(now)])
         finally:
-            if not self._disposed:
-                self._observer.on_error(error)
+            self._following.on_error(error)
 
     def _partial(self) -> SessionResponse | None:
         if self._turn is None:
@@ -291,19 +292,16 @@ class _Guard:
 
     def on_error(self, error: Exception) -> None:
         if not self._over:
-            self._end()
-            self._observer.on_error(error)
+            self.end()
+            self._following.on_error(error)
 
     def on_completed(self) -> None:
         if not self._over:
-            self._end()
-            self._observer.on_completed()
+            self.end()
+            self._following.on_completed()
 
-    def dispose(self) -> None:
-        self._disposed = True
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Wait no more."""
         self._over = True
         self._stop()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from rxccsdk.chunks import (
     quick_constructor,
 )
 from rxccsdk.operators.core import Keeping, Sink, Stage
+from rxccsdk.session.flow import Inlet
 
 _T = TypeVar("_T")
 
@@ -51,112 +52,60 @@ class Cutter(Protocol):
 class Held:
     """What waits, per agent, each agent's of one block.
 
-    One item in may be several out: the observer may dispose between two (`stopped`), and where it raises
-    at one it gets the others all the same.
-
     Args:
-        emit: gets what is released.
         begin: makes a run of its first item: the pieces of one block that follow each other.
     """
 
-    def __init__(self, emit: Callable[[Any], None], begin: Callable[[Any], Run]) -> None:
-        self._emit = emit
+    def __init__(self, begin: Callable[[Any], Run]) -> None:
         self._begin = begin
         self._runs: dict[str | None, Run] = {}
-        self.stopped = False
 
-    def add(self, item: Any) -> Run | None:
-        """Take an item: hold it if it is text, else pass it on after what it must not overtake.
+    def add(self, item: Any) -> Sequence[Any]:
+        """Take an item: hold it if it is text; give it on if it is not, after what it must not overtake.
 
         Returns:
-            The run that text went to.
+            What is given on.
         """
         if isinstance(item, str):
             agent, words = None, item
         elif isinstance(item, (TextChunk, ThinkingChunk)):
             agent, words = item.agent, item.text
         else:
-            self._pass_on(item)
-            return None
+            return [*self._before(item), item]
         run = self._runs.get(agent)
-        if run is not None and not run.goes_on_with(item):
-            try:
-                self.release(agent)
-            finally:
-                if not self.stopped:
-                    self._add_to_new(agent, item, words)
-            return self._runs.get(agent)
-        if run is None:
-            return self._add_to_new(agent, item, words)
-        pieces = run.add(item, words)
-        if pieces:
-            self._emit_pieces(run, pieces)
-        return run
-
-    def _add_to_new(self, agent: str | None, item: Any, words: str) -> Run:
+        if run is not None and run.goes_on_with(item):
+            return run.items(run.add(item, words))
+        released = self.release(agent)
         self._runs[agent] = run = self._begin(item)
-        self._emit_pieces(run, run.add(item, words))
-        return run
+        return [*released, *run.items(run.add(item, words))]
 
-    def _pass_on(self, item: Any) -> None:
-        try:
-            if not isinstance(item, Chunk) or isinstance(item, ResultChunk):
-                self.release_all()
-            elif not isinstance(item, MAY_OVERTAKE) and not _is_unknown_frame(item):
-                self.release(item.agent)
-        finally:
-            if not self.stopped:
-                self._emit(item)
+    def _before(self, item: Any) -> Sequence[Any]:
+        """What an item that is no text releases."""
+        if not isinstance(item, Chunk) or isinstance(item, ResultChunk):
+            return self.release_all()
+        if isinstance(item, MAY_OVERTAKE) or _is_unknown_frame(item):
+            return ()
+        return self.release(item.agent)
 
-    def each(self, ready: Callable[[Any], Sequence[str]]) -> None:
-        """Emit what each run says is ready now.
-
-        Args:
-            ready: asks a run.
-        """
-        self._emit_each([run.item(piece) for run in self.runs for piece in ready(run)])
+    def run_of(self, agent: str | None) -> Any:
+        """The run of this agent that goes on, if any."""
+        return self._runs.get(agent)
 
     @property
     def runs(self) -> list[Any]:
         """The runs that go on."""
         return list(self._runs.values())
 
-    def release(self, agent: str | None) -> None:
-        """Emit what is held of one agent."""
+    def release(self, agent: str | None) -> Sequence[Any]:
+        """Give what is held of one agent."""
         run = self._runs.pop(agent, None)
-        if run is not None:
-            self._emit_each(self._last_items(run))
+        return () if run is None else run.last_items()
 
-    def release_all(self) -> None:
-        """Emit all that is held."""
-        runs = list(self._runs.values())
+    def release_all(self) -> Sequence[Any]:
+        """Give all that is held."""
+        runs = self.runs
         self._runs.clear()
-        self._emit_each([item for run in runs for item in self._last_items(run)])
-
-    @staticmethod
-    def _last_items(run: Run) -> list[Any]:
-        pieces = run.rest()
-        if not pieces and not run.said:
-            return [run.first]  # text that is empty: nothing is dropped
-        return [run.item(piece) for piece in pieces]
-
-    def _emit_pieces(self, run: Run, pieces: Sequence[str]) -> None:
-        if len(pieces) == 1:
-            self._emit(run.item(pieces[0]))
-        elif pieces:
-            self._emit_each([run.item(piece) for piece in pieces])
-
-    def _emit_each(self, items: Iterable[Any]) -> None:
-        failure: BaseException | None = None
-        for item in items:
-            if self.stopped:
-                break
-            try:
-                self._emit(item)
-            except BaseException as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
+        return [item for run in runs for item in run.last_items()]
 
 
 class Run(ABC):
@@ -194,7 +143,18 @@ class Run(ABC):
             return isinstance(first, str) and isinstance(item, str)
         return isinstance(first, str) or bool(first.block == item.block and first.turn == item.turn)
 
-    def item(self, piece: str) -> Any:
+    def items(self, pieces: Sequence[str]) -> Sequence[Any]:
+        """Make items of the next pieces."""
+        return [self._item(piece) for piece in pieces] if pieces else ()
+
+    def last_items(self) -> Sequence[Any]:
+        """Make items of all that is held."""
+        pieces = self.rest()
+        if not pieces and not self.said:
+            return [self.first]  # text that is empty: nothing is dropped
+        return self.items(pieces)
+
+    def _item(self, piece: str) -> Any:
         """Make an item of the next piece: it has the place of the one its first character came in."""
         self.said = True
         source = self.source(piece)
@@ -257,27 +217,29 @@ def rechunking(cutter: Callable[[], Cutter]) -> Keeping:
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None) -> Sink[_T]:
-            held = Held(observer.on_next, lambda first: CutRun(first, cutter()))
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
+            held = Held(lambda first: CutRun(first, cutter()))
 
-            def on_error(error: Exception) -> None:
-                try:
-                    held.release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_error(error)
+            def flow(items: Iterable[Any]) -> Iterator[Any]:
+                # By the ten thousand, more of the same block follows: it goes to its run at once.
+                kind: type | None = None
+                run: Any = None
+                block = agent = turn = None
+                for item in items:
+                    same = type(item) is kind
+                    if same and item.block is block and item.agent is agent and item.turn is turn:
+                        pieces = run.add(item, item.text)
+                        if pieces:
+                            yield from run.items(pieces)
+                        continue
+                    given_on = held.add(item)
+                    kind = None
+                    if isinstance(item, (TextChunk, ThinkingChunk)):
+                        kind, block, agent, turn = type(item), item.block, item.agent, item.turn
+                        run = held.run_of(agent)
+                    yield from given_on
 
-            def on_completed() -> None:
-                try:
-                    held.release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_completed()
-
-            def dispose() -> None:
-                held.stopped = True
-
-            return Sink(held.add, on_error, on_completed, dispose)
+            return Sink(flow, held.release_all)
 
         return Stage(source, wrap)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from reactivex import Observable, abc
 
 from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
+from rxccsdk.session.flow import Inlet
 from rxccsdk.session.printer import Printer, TextFile
 from rxccsdk.session.prose import Pieces
 
@@ -48,20 +50,22 @@ def print_text(
         raise ValueError(f"every must not be negative, not {every!r}.")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             printer = Printer(file, every=every, later=lambda: later_on(scheduler or given))
             pieces = Pieces(agents=agents)
-            on_next = pieces.listener(printer.write, observer.on_next, printer.mark_retracted)
+
+            def flow(items: Iterable[_T]) -> Iterator[_T]:
+                return pieces.hear(items, printer, printer.mark_retracted)
 
             def on_error(error: Exception) -> None:
                 printer.flush()
-                observer.on_error(error)
+                following.on_error(error)
 
             def on_completed() -> None:
                 printer.flush()
-                observer.on_completed()
+                following.on_completed()
 
-            return Sink(on_next, on_error, on_completed, printer.flush)
+            return Sink(flow, None, on_error, on_completed, printer.leave)
 
         return Stage(source, wrap)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from reactivex import Observable, abc
@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, StallError
 from rxccsdk.operators.core import Operator, Sink, Stage, later_on
+from rxccsdk.session.flow import Inlet
 from rxccsdk.session.response import ResponseFold, SessionResponse
 from rxccsdk.session.turn import Turn
 
@@ -33,18 +34,18 @@ def to_response() -> Operator[Chunk, SessionResponse]:
     """
 
     def operator(source: Observable[Chunk]) -> Observable[SessionResponse]:
-        def wrap(observer: abc.ObserverBase[SessionResponse], given: abc.SchedulerBase | None) -> Sink[Chunk]:
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             fold = ResponseFold()
 
             def on_error(error: Exception) -> None:
                 _attach(error, fold)
-                observer.on_error(error)
+                following.on_error(error)
 
             def on_completed() -> None:
-                observer.on_next(_response(fold, source, ended=fold.stopped))
-                observer.on_completed()
+                following.take([_response(fold, source, ended=fold.stopped)])
+                following.on_completed()
 
-            return Sink(fold.add, on_error, on_completed)
+            return Sink(fold.flow, None, on_error, on_completed)
 
         return Stage(source, wrap)
 
@@ -82,30 +83,31 @@ def scan_response(
         raise ValueError(f"every must not be negative, not {every!r}.")
 
     def operator(source: Observable[Chunk]) -> Observable[SessionResponse]:
-        def wrap(observer: abc.ObserverBase[SessionResponse], given: abc.SchedulerBase | None) -> Sink[Chunk]:
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             fold = ResponseFold()
             stop_waiting: Callable[[], None] | None = None
             news = False
 
-            def tell() -> None:
+            def snapshot() -> SessionResponse:
                 nonlocal news, stop_waiting
                 news = False
                 later = later_on(scheduler or given) if every > 0 else None
                 stop_waiting = later(every, interval_over) if later is not None else None
-                observer.on_next(_response(fold, source))
+                return _response(fold, source)
 
             def interval_over() -> None:
                 nonlocal stop_waiting
                 stop_waiting = None
                 if news:
-                    tell()
+                    following.take([snapshot()])
 
-            def on_next(chunk: Chunk) -> None:
+            def flow(chunks: Iterable[Chunk]) -> Iterator[SessionResponse]:
                 nonlocal news
-                fold.add(chunk)
-                news = True
-                if stop_waiting is None:
-                    tell()
+                for chunk in chunks:
+                    fold.add(chunk)
+                    news = True
+                    if stop_waiting is None:
+                        yield snapshot()
 
             def stop() -> None:
                 nonlocal stop_waiting
@@ -116,16 +118,16 @@ def scan_response(
             def on_error(error: Exception) -> None:
                 stop()
                 if news:
-                    observer.on_next(_response(fold, source))
+                    following.take([_response(fold, source)])
                 _attach(error, fold)
-                observer.on_error(error)
+                following.on_error(error)
 
             def on_completed() -> None:
                 stop()
-                observer.on_next(_response(fold, source, ended=fold.stopped))
-                observer.on_completed()
+                following.take([_response(fold, source, ended=fold.stopped)])
+                following.on_completed()
 
-            return Sink(on_next, on_error, on_completed, stop)
+            return Sink(flow, None, on_error, on_completed, stop)
 
         return Stage(source, wrap)
 

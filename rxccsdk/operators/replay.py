@@ -15,7 +15,6 @@ from reactivex.disposable import (
 )
 
 from rxccsdk.errors import RxccError
-from rxccsdk.operators.core import Sink
 
 _log = logging.getLogger("rxccsdk")
 _T = TypeVar("_T")
@@ -101,22 +100,23 @@ class Replay(Observable[_T]):
 
     def _read(self, cursor: _Cursor) -> None:
         """Hand a subscriber what it has not seen; a call from inside its own `on_next` changes nothing."""
-        with self.lock:
-            if cursor.reading or cursor.stopped:
-                return
-            cursor.reading = True
+        items: list[_T] = []
         while True:
             with self.lock:  # never held while an observer runs
-                if cursor.stopped or cursor.index == len(self._items):
-                    cursor.reading = False
+                if cursor.stopped or (cursor.reading and not items):
+                    return
+                items = self._items[cursor.index :]
+                cursor.index += len(items)
+                cursor.reading = bool(items)
+                if not items:
+                    if not self._ended:
+                        return
+                    cursor.stopped = True
                     break
-                item = self._items[cursor.index]
-                cursor.index += 1
-            self._isolate(cursor.observer.on_next, item)
-        with self.lock:
-            if cursor.stopped or not self._ended or cursor.index < len(self._items):
-                return
-            cursor.stopped = True
+            for item in items:
+                self._isolate(cursor.observer.on_next, item)
+                if cursor.stopped:
+                    return
         if self._error is not None:
             self._isolate(cursor.observer.on_error, self._error)
         else:
@@ -205,6 +205,5 @@ class Opening(Observable[_S]):
             left = True
             counted.dispose()
 
-        sink: Sink[Any] = Sink(on_next, end, end)
-        subscription.disposable = self._source.subscribe(sink, scheduler=scheduler)  # type: ignore[arg-type]
+        subscription.disposable = self._source.subscribe(on_next, end, end, scheduler=scheduler)
         return Disposable(leave)

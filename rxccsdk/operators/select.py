@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -18,6 +18,7 @@ from rxccsdk.chunks import (
     ToolUseChunk,
 )
 from rxccsdk.operators.core import Operator, Sink, Stage
+from rxccsdk.session.flow import Inlet
 from rxccsdk.session.prose import Pieces
 
 _C = TypeVar("_C", bound=Chunk)
@@ -49,59 +50,44 @@ def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -
     """
 
     def operator(source: Observable[Chunk]) -> Observable[str]:
-        def wrap(observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None) -> Sink[Chunk]:
-            on_next = Pieces(separator, agents).listener(observer.on_next)
-            if settled:
-                return _settled(on_next, observer)
-            return Sink(on_next, observer.on_error, observer.on_completed)
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
+            pieces = Pieces(separator, agents)
+            if not settled:
+                return Sink(pieces.flow)
+            held = _Unsettled()
+            return Sink(lambda items: pieces.flow(held.flow(items)), lambda: [*pieces.flow(held.rest())])
 
         return Stage(source, wrap)
 
     return operator
 
 
-def _settled(pass_on: Callable[[Chunk], None], observer: abc.ObserverBase[str]) -> Sink[Chunk]:
-    """Hold everything while a message streams, so that what is retracted was never passed on."""
-    held: list[Chunk] = []
-    stopped = False
-    open_messages: set[tuple[str | None, str | None]] = set()
+class _Unsettled:
+    """Holds everything while a message streams, so that what is retracted is never passed on."""
 
-    def release() -> None:
-        released = held[:]
-        held.clear()
-        for chunk in released:
-            if not stopped:
-                pass_on(chunk)
+    def __init__(self) -> None:
+        self._held: list[Chunk] = []
+        self._open_messages: set[tuple[str | None, str | None]] = set()
 
-    def on_next(chunk: Chunk) -> None:
-        if isinstance(chunk, MessageChunk):
-            message = (chunk.agent, chunk.message_id)
-            if chunk.event == "start":
-                open_messages.add(message)
-            elif chunk.event == "stop":
-                open_messages.discard(message)
-        elif isinstance(chunk, RetractedChunk):
-            gone = set(chunk.blocks)
-            held[:] = [c for c in held if not (isinstance(c, TextChunk) and c.block in gone)]
-        held.append(chunk)
-        if not open_messages:
-            release()
+    def flow(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            if isinstance(chunk, MessageChunk):
+                message = (chunk.agent, chunk.message_id)
+                if chunk.event == "start":
+                    self._open_messages.add(message)
+                elif chunk.event == "stop":
+                    self._open_messages.discard(message)
+            elif isinstance(chunk, RetractedChunk):
+                gone = set(chunk.blocks)
+                self._held = [c for c in self._held if not (isinstance(c, TextChunk) and c.block in gone)]
+            self._held.append(chunk)
+            if not self._open_messages:
+                yield from self.rest()
 
-    def on_error(error: Exception) -> None:
-        release()
-        if not stopped:
-            observer.on_error(error)
-
-    def on_completed() -> None:
-        release()
-        if not stopped:
-            observer.on_completed()
-
-    def stop() -> None:  # also from inside an on_next, while more is being released
-        nonlocal stopped
-        stopped = True
-
-    return Sink(on_next, on_error, on_completed, stop)
+    def rest(self) -> list[Chunk]:
+        """Give all that is held."""
+        released, self._held = self._held, []
+        return released
 
 
 def of_type(*classes: type[_C]) -> Operator[Any, _C]:
@@ -125,16 +111,10 @@ def of_type(*classes: type[_C]) -> Operator[Any, _C]:
         raise TypeError("of_type() needs at least one chunk class, as in of_type(ToolUseChunk).")
 
     def operator(source: Observable[Any]) -> Observable[_C]:
-        def wrap(observer: abc.ObserverBase[_C], scheduler: abc.SchedulerBase | None) -> Sink[Any]:
-            emit = observer.on_next
+        def flow(items: Iterable[Any]) -> Iterator[_C]:
+            return (item for item in items if isinstance(item, classes))
 
-            def on_next(chunk: Any) -> None:
-                if isinstance(chunk, classes):
-                    emit(chunk)
-
-            return Sink(on_next, observer.on_error, observer.on_completed)
-
-        return Stage(source, wrap)
+        return Stage(source, lambda following, scheduler: Sink(flow))
 
     return operator
 
@@ -165,18 +145,18 @@ def thinking(separator: str = "\n\n", agents: str = "main") -> Operator[Chunk, s
     everyone, agent = agents == "all", None if agents == "main" else agents
 
     def operator(source: Observable[Chunk]) -> Observable[str]:
-        def wrap(observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None) -> Sink[Chunk]:
-            emit = observer.on_next
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
             last: ThinkingChunk | None = None
 
-            def on_next(chunk: Chunk) -> None:
+            def flow(chunks: Iterable[Chunk]) -> Iterator[str]:
                 nonlocal last
-                if isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent):
-                    goes_on = last is None or (last.block == chunk.block and last.turn == chunk.turn)
-                    last = chunk
-                    emit(chunk.text if goes_on else separator + chunk.text)
+                for chunk in chunks:
+                    if isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent):
+                        goes_on = last is None or (last.block == chunk.block and last.turn == chunk.turn)
+                        last = chunk
+                        yield chunk.text if goes_on else separator + chunk.text
 
-            return Sink(on_next, observer.on_error, observer.on_completed)
+            return Sink(flow)
 
         return Stage(source, wrap)
 
@@ -206,20 +186,13 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
     def operator(
         source: Observable[Chunk],
     ) -> Observable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-        def wrap(
-            observer: abc.ObserverBase[ToolUseChunk | ToolProgressChunk | ToolResultChunk],
-            scheduler: abc.SchedulerBase | None,
-        ) -> Sink[Chunk]:
-            emit = observer.on_next
-
-            def on_next(chunk: Chunk) -> None:
+        def flow(chunks: Iterable[Chunk]) -> Iterator[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
+            for chunk in chunks:
                 if isinstance(chunk, (ToolUseChunk, ToolProgressChunk, ToolResultChunk)) and (
                     everyone or chunk.agent == agent
                 ):
-                    emit(chunk)
+                    yield chunk
 
-            return Sink(on_next, observer.on_error, observer.on_completed)
-
-        return Stage(source, wrap)
+        return Stage(source, lambda following, scheduler: Sink(flow))
 
     return operator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, inf
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from reactivex import Observable, abc
 from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.graphemes import units
 from rxccsdk.operators.hold import CutRun, Held
+from rxccsdk.session.flow import Inlet
 
 _T = TypeVar("_T")
 
@@ -61,7 +62,7 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
         raise ValueError(f"max_lag must be positive and finite, not {max_lag!r}.")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None) -> Sink[_T]:
+        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             clock: Clock | None = None
             stop_waiting: Callable[[], None] | None = None
             wakes = inf
@@ -70,12 +71,12 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
                 assert clock is not None
                 return CutRun(first, _Pace(max_lag, clock.now))
 
-            held = Held(observer.on_next, begin)
+            held = Held(begin)
 
             def wait() -> None:
                 """See to it that the timer, the only one, goes off when the next piece is due."""
                 nonlocal stop_waiting, wakes
-                due = inf if held.stopped else min((run.cutter.due for run in held.runs), default=inf)
+                due = min((run.cutter.due for run in held.runs), default=inf)
                 if stop_waiting is not None:
                     if wakes - _SLACK <= due and due < inf:
                         return  # it wakes us in time; if nothing is due then, we wait again
@@ -87,10 +88,9 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
             def wake() -> None:
                 nonlocal stop_waiting, wakes
                 stop_waiting, wakes = None, inf
-                try:
-                    held.each(lambda run: run.cutter.ready())
-                finally:
-                    wait()
+                due = [item for run in held.runs for item in run.items(run.cutter.ready())]
+                wait()
+                following.take(due)
 
             def stop() -> None:
                 nonlocal stop_waiting, wakes
@@ -98,39 +98,22 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
                     stop_waiting()
                     stop_waiting, wakes = None, inf
 
-            def on_next(item: Any) -> None:
+            def flow(items: Iterable[Any]) -> Iterator[Any]:
                 nonlocal clock
+                clock = clock or clock_on(scheduler or given)
                 if clock is None:
-                    clock = clock_on(scheduler or given)
-                    if clock is None:
-                        observer.on_next(item)
-                        return
-                try:
-                    held.add(item)
-                finally:
+                    yield from items
+                    return
+                for item in items:
+                    given_on = held.add(item)
                     wait()
+                    yield from given_on
 
-            def on_error(error: Exception) -> None:
+            def rest() -> Sequence[Any]:
                 stop()
-                try:
-                    held.release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_error(error)
+                return held.release_all()
 
-            def on_completed() -> None:
-                stop()
-                try:
-                    held.release_all()
-                finally:
-                    if not held.stopped:
-                        observer.on_completed()
-
-            def dispose() -> None:
-                held.stopped = True
-                stop()
-
-            return Sink(on_next, on_error, on_completed, dispose)
+            return Sink(flow, rest, dispose=stop)
 
         return Stage(source, wrap)
 

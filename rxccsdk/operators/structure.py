@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from rxccsdk.errors import StructureError
 from rxccsdk.operators.core import Sink, Stage
 from rxccsdk.operators.growing_json import JsonScan, JsonSearch
 from rxccsdk.operators.reduce import turn_of
+from rxccsdk.session.flow import Inlet
 from rxccsdk.session.prose import Pieces
 
 _M = TypeVar("_M")
@@ -75,8 +76,8 @@ def parse_json(model: type[_M] | TypeAdapter[_M], tool: str | None = None) -> St
     adapter = _adapter(model)
 
     def operator(source: Observable[Chunk] | Observable[str]) -> Observable[_M]:
-        def wrap(observer: abc.ObserverBase[_M], scheduler: abc.SchedulerBase | None) -> Sink[Any]:
-            return _sink(source, observer, tool, lambda: _Growing(adapter))
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
+            return _sink(source, following, tool, lambda: _Growing(adapter))
 
         return Stage(source, wrap)
 
@@ -111,8 +112,8 @@ def elements(model: type[_M] | TypeAdapter[_M]) -> Structuring[_M]:
     adapter = _adapter(model)
 
     def operator(source: Observable[Chunk] | Observable[str]) -> Observable[_M]:
-        def wrap(observer: abc.ObserverBase[_M], scheduler: abc.SchedulerBase | None) -> Sink[Any]:
-            return _sink(source, observer, None, lambda: _Items(adapter))
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
+            return _sink(source, following, None, lambda: _Items(adapter))
 
         return Stage(source, wrap)
 
@@ -147,53 +148,37 @@ class _Reading(Protocol[_M]):
 
 def _sink(
     source: Observable[Any],
-    observer: abc.ObserverBase[_M],
+    following: Inlet,
     tool: str | None,
     begin: Callable[[], _Reading[_M]],
-) -> Sink[Any]:
+) -> Sink:
     """Feed what is written to a reading; begin a new one where something of it is taken back."""
     text = _Written() if tool is None else _Called(tool)
     reading = begin()
-    stopped = False
 
-    def emit(values: list[_M]) -> None:
-        raised: Exception | None = None
-        for value in values:
-            if stopped:
-                return
-            try:
-                observer.on_next(value)
-            except Exception as error:  # where an observer raises at one, it gets the others all the same
-                raised = raised or error
-        if raised is not None:
-            raise raised
-
-    def on_next(item: Any) -> None:
+    def flow(items: Iterable[Any]) -> Iterator[_M]:
         nonlocal reading
-        if isinstance(item, RetractedChunk):
-            kept = text.retract(item)
-            if kept is not None:
-                before, reading = reading, begin()
-                reading.replaces(before, kept)
-                emit(reading.feed("".join(text.pieces)))
-            return
-        if text.begins_anew(item) and reading.fault() is not None:
-            text.clear()
-            reading = begin()
-        piece = text.take(item)
-        if piece:
-            emit(reading.feed(piece))
+        for item in items:
+            if isinstance(item, RetractedChunk):
+                kept = text.retract(item)
+                if kept is not None:
+                    before, reading = reading, begin()
+                    reading.replaces(before, kept)
+                    yield from reading.feed("".join(text.pieces))
+                continue
+            if text.begins_anew(item) and reading.fault() is not None:
+                text.clear()
+                reading = begin()
+            piece = text.take(item)
+            if piece:
+                yield from reading.feed(piece)
 
     def on_completed() -> None:
-        try:
-            emit(reading.rest())
-        finally:
-            if not stopped:
-                fault = reading.fault()
-                if fault is None:
-                    observer.on_completed()
-                else:
-                    observer.on_error(_error(fault))
+        fault = reading.fault()
+        if fault is None:
+            following.on_completed()
+        else:
+            following.on_error(_error(fault))
 
     def _error(fault: str) -> StructureError:
         turn = turn_of(source)
@@ -202,18 +187,7 @@ def _sink(
         error.__cause__ = reading.cause
         return error
 
-    def on_error(error: Exception) -> None:
-        try:
-            emit(reading.rest())
-        finally:
-            if not stopped:
-                observer.on_error(error)
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True
-
-    return Sink(on_next, on_error, on_completed, stop)
+    return Sink(flow, lambda: reading.rest(), None, on_completed)
 
 
 class _Written:

@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 from rxccsdk.chunks import Chunk
 from rxccsdk.operators.core import Keeping, Operator, Sink, Stage
 from rxccsdk.session.callbacks import CallbackRunner
+from rxccsdk.session.flow import Flow, Inlet
 from rxccsdk.session.prose import Pieces
 
 _T = TypeVar("_T")
@@ -48,14 +49,7 @@ def tap_chunks(
         2
     """
 
-    def hearing(call: Callable[[Any], None], pass_on: Callable[[Any], None]) -> Callable[[Any], None]:
-        def on_next(item: Any) -> None:
-            call(item)
-            pass_on(item)
-
-        return on_next
-
-    return _tap(callback, on_error, hearing)
+    return _tap(callback, on_error, lambda runner: runner.hear)
 
 
 def tap_text(
@@ -86,27 +80,29 @@ def tap_text(
         ['a', 'b']
     """
 
-    return _tap(callback, on_error, lambda call, pass_on: Pieces(agents=agents).listener(call, pass_on))
+    def hearing(runner: CallbackRunner[str]) -> Flow:
+        pieces = Pieces(agents=agents)
+        return lambda items: pieces.hear(items, runner)
+
+    return _tap(callback, on_error, hearing)
 
 
 def _tap(
     callback: Callable[[Any], Awaitable[Any] | Any],
     report: Callable[[Exception], Any] | None,
-    hearing: Callable[[Callable[[Any], None], Callable[[Any], None]], Callable[[Any], None]],
+    hearing: Callable[[CallbackRunner[Any]], Flow],
 ) -> Keeping:
-    """Call the callback as a function says that is made anew for each subscription."""
+    """Call the callback as a flow says that is made anew for each subscription."""
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None) -> Sink[_T]:
+        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
             runner = CallbackRunner(callback, report)
-
-            def on_error(error: Exception) -> None:
-                runner.when_done(lambda: observer.on_error(error))
-
-            def on_completed() -> None:
-                runner.when_done(observer.on_completed)
-
-            return Sink(hearing(runner.call, observer.on_next), on_error, on_completed, runner.cancel)
+            return Sink(
+                hearing(runner),
+                on_error=lambda error: runner.when_done(lambda: following.on_error(error)),
+                on_completed=lambda: runner.when_done(following.on_completed),
+                dispose=runner.cancel,
+            )
 
         return Stage(source, wrap)
 

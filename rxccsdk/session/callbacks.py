@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 _log = logging.getLogger("rxccsdk")
@@ -16,12 +16,16 @@ _T = TypeVar("_T")
 class CallbackRunner(Generic[_T]):
     """Calls a function, sync or async, with one value after the other.
 
-    What a sync callback does is done when `call` returns. Once a callback has given an awaitable, values
-    queue up and are handed over one by one in a task, so that nobody waits for it but `when_done`.
+    What a sync callback does is done before the value is given on. Once a callback has given an awaitable,
+    values queue up and are handed over one by one in a task, so that nobody waits for it but `when_done`.
 
     Args:
         callback: what to call. An exception it raises is isolated, and it is called again for the next value.
         on_error: gets those exceptions; without, they are logged with their traceback.
+
+    Attributes:
+        say: what takes the next value: the callback, or the queue.
+        left: it was cancelled.
     """
 
     def __init__(
@@ -32,32 +36,37 @@ class CallbackRunner(Generic[_T]):
         self._callback = callback
         self._on_error = on_error
         self._waiting: deque[_T] = deque()
+        self.say: Callable[[_T], Any] = callback
+        self.left = False
         self._task: asyncio.Task[None] | None = None
         self._on_done: Callable[[], None] | None = None
 
-    def call(self, value: _T) -> None:
-        """Call the callback with this value, now or when its turn comes."""
-        if self._task is not None:
-            self._waiting.append(value)
-            return
-        try:
-            result = self._callback(value)
-        except Exception as error:
-            self._report(error)
-            return
-        if result is not None and inspect.isawaitable(result):
-            self._follow(result)
+    def hear(self, values: Iterable[_T]) -> Iterator[_T]:
+        """Give the values of a burst as they are, each when the callback was called with it or it waits."""
+        for value in values:
+            try:
+                result = self.say(value)
+                if result is not None:
+                    self.follow(result)
+            except Exception as error:
+                self.failed(error)
+            if self.left:
+                return
+            yield value
 
-    def _follow(self, result: Awaitable[Any]) -> None:
-        """Await this in a task; from now on values wait for their turn."""
+    def follow(self, result: Any) -> None:
+        """Await what the callback gave, if that can be awaited; from now on values wait for their turn."""
+        if not inspect.isawaitable(result):
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
             if inspect.iscoroutine(result):
                 result.close()
-            self._report(error)
+            self.failed(error)
             return
         self._task = loop.create_task(self._run(result))
+        self.say = self._waiting.append
         if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
             self._task.add_done_callback(lambda _: result.close())
 
@@ -75,9 +84,11 @@ class CallbackRunner(Generic[_T]):
 
     def cancel(self) -> None:
         """Handle no more values, and cancel the callback that runs."""
+        self.left = True
         self._waiting.clear()
         self._on_done = None
         task, self._task = self._task, None
+        self.say = self._callback
         if task is None:
             return
         loop = task.get_loop()
@@ -95,18 +106,19 @@ class CallbackRunner(Generic[_T]):
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                self._report(RuntimeError(f"what the callback waited for was cancelled: {error!r}"))
+                self.failed(RuntimeError(f"what the callback waited for was cancelled: {error!r}"))
             except Exception as error:
-                self._report(error)
+                self.failed(error)
             while True:
                 if not self._waiting:
                     self._task = None
+                    self.say = self._callback
                     self._finish()
                     return
                 try:
                     result = self._callback(self._waiting.popleft())
                 except Exception as error:
-                    self._report(error)
+                    self.failed(error)
                     continue
                 if inspect.isawaitable(result):
                     pending = result
@@ -120,7 +132,8 @@ class CallbackRunner(Generic[_T]):
         except Exception as error:  # nobody awaits this task: what an observer raises would be lost in it
             _log.error("a subscriber raised at the end of the stream", exc_info=error)
 
-    def _report(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
+        """Report what the callback raised."""
         if self._on_error is not None:
             try:
                 self._on_error(error)

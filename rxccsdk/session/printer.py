@@ -38,6 +38,10 @@ class Printer:
         later: asked, when there is something to wait for, how to wait; `None` where nothing can, then each
             piece is written.
         on_failure: told once, of the error that silenced the printer.
+
+    Attributes:
+        say: what takes the next piece: `write`, or while an interval runs, the list of what is held.
+        left: nobody prints any more.
     """
 
     def __init__(
@@ -54,18 +58,31 @@ class Printer:
         self._on_failure = on_failure
         self._held: list[str] = []
         self._stop_waiting: Callable[[], None] | None = None
+        self.say: Callable[[str], None] = self.write
+        self.left = False
         self._line_open = False
         self.wrote = False
         self.silenced = False
 
     def write(self, text: str) -> None:
         """Write this piece, now or within the interval."""
-        if self.silenced:
-            return
         self._held.append(text)
         if self._stop_waiting is None:
             self._write_held()
             self._wait()
+
+    def follow(self, waits: object) -> None:
+        """Nothing waits: `say` gives nothing."""
+
+    def failed(self, error: Exception) -> None:
+        """Be silent from now on, if that is news."""
+        if self.silenced:
+            return
+        self.silenced = True
+        if not isinstance(error, BrokenPipeError):
+            _log.error("printing failed; no more is printed", exc_info=error)
+        if self._on_failure is not None:
+            self._on_failure(error)
 
     def mark_retracted(self, chunk: RetractedChunk) -> None:
         """Say on the page that text above does not stand."""
@@ -77,9 +94,15 @@ class Printer:
         if self._stop_waiting is not None:
             self._stop_waiting()
             self._stop_waiting = None
+            self.say = self.write
         self._write_held()
         if self._line_open and _writes_lines(self._file):
             self._put("\n")  # what it would do at its own flush, which reads [words] as markup
+
+    def leave(self) -> None:
+        """Write what is held; nothing more will come."""
+        self.left = True
+        self.flush()
 
     def end_line(self) -> None:
         """Write one newline, after all else."""
@@ -89,14 +112,16 @@ class Printer:
 
     def _interval_over(self) -> None:
         self._stop_waiting = None
+        self.say = self.write
         if self._held:
             self._write_held()
             self._wait()
 
     def _wait(self) -> None:
-        later = self._later() if self._every > 0 else None
+        later = self._later() if self._every > 0 and not self.silenced else None
         if later is not None:
             self._stop_waiting = later(self._every, self._interval_over)
+            self.say = self._held.append
 
     def _write_held(self) -> None:
         if self._held:
@@ -121,11 +146,7 @@ class Printer:
             self.wrote = True
             self._line_open = not text.endswith("\n")
         except Exception as error:
-            self.silenced = True
-            if not isinstance(error, BrokenPipeError):
-                _log.error("printing failed; no more is printed", exc_info=error)
-            if self._on_failure is not None:
-                self._on_failure(error)
+            self.failed(error)
 
 
 def _writes_lines(file: TextFile | None) -> bool:

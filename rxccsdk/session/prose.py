@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from rxccsdk.chunks import (
     Chunk,
@@ -107,6 +107,24 @@ class Prose:
                 self._continues, self._continued_by = False, chunk.block
 
 
+class Listener(Protocol):
+    """Who is told of pieces, one after the other.
+
+    Attributes:
+        say: takes a piece; what it gives is something to wait for, if it is not `None`.
+        left: it wants no more, and whoever comes after it gets no more: they have left together.
+    """
+
+    say: Callable[[Any], Any]
+    left: bool
+
+    def follow(self, waits: Any) -> None:
+        """Wait for what `say` gave."""
+
+    def failed(self, error: Exception) -> None:
+        """Take note of what `say` raised."""
+
+
 class Pieces:
     """The text of a stream of chunks, piece by piece, with the separators between blocks.
 
@@ -134,43 +152,64 @@ class Pieces:
             return chunk.result or None  # the CLI's own commands answer in the result alone
         return None
 
-    def listener(
-        self,
-        say: Callable[[str], object],
-        pass_on: Callable[[Any], object] | None = None,
-        on_retraction: Callable[[RetractedChunk], object] | None = None,
-    ) -> Callable[[Any], None]:
-        """Make a function that takes a stream's items, chunks or strings, one by one.
-
-        Args:
-            say: gets each piece; a string is one.
-            pass_on: gets each item, after its piece was said.
-            on_retraction: gets the chunk that takes back text which was said.
-        """
-        block: Any = object()  # what the last piece was of: by the ten thousand, more of the same follows
+    def flow(self, items: Iterable[Any]) -> Iterator[str]:
+        """Give the pieces of the items of a burst; a string is one."""
+        # By the ten thousand, more of the same block follows: that needs no further thought.
+        block: Any = self
         agent: str | None = None
         turn: int | None = None
-
-        def listen(item: Any) -> None:
-            nonlocal block, agent, turn
-            text = item.__class__ is TextChunk
-            if text and item.block == block and item.agent == agent and item.turn == turn:
-                say(item.text)
+        for item in items:
+            text = type(item) is TextChunk
+            if text and item.block is block and item.agent is agent and item.turn is turn:
+                yield item.text
             elif isinstance(item, str):
-                say(item)
+                yield item
             else:
                 piece = self.of(item)
                 if piece is not None:
                     if text:
                         block, agent, turn = item.block, item.agent, item.turn
-                    say(piece)
+                    yield piece
+
+    def hear(
+        self,
+        items: Iterable[Any],
+        listener: Listener,
+        on_retraction: Callable[[RetractedChunk], object] | None = None,
+    ) -> Iterator[Any]:
+        """Give the items of a burst as they are, each after its piece was said.
+
+        Args:
+            items: chunks or strings.
+            listener: is told each piece; a string is one.
+            on_retraction: gets the chunk that takes back text which was said.
+        """
+        block: Any = self
+        agent: str | None = None
+        turn: int | None = None
+        for item in items:
+            text = type(item) is TextChunk
+            if text and item.block is block and item.agent is agent and item.turn is turn:
+                piece = item.text
+            elif isinstance(item, str):
+                piece = item
+            else:
+                piece = self.of(item)
+                if text and piece is not None:
+                    block, agent, turn = item.block, item.agent, item.turn
                 elif (
                     on_retraction is not None
                     and isinstance(item, RetractedChunk)
                     and self.prose.retracts(item)
                 ):
                     on_retraction(item)
-            if pass_on is not None:
-                pass_on(item)
-
-        return listen
+            if piece is not None:
+                try:
+                    waits = listener.say(piece)
+                    if waits is not None:
+                        listener.follow(waits)
+                except Exception as error:
+                    listener.failed(error)
+                if listener.left:
+                    return
+            yield item

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from rxccsdk.session.callbacks import CallbackRunner
+from rxccsdk.session.flow import End, Flow, Inlet
 from rxccsdk.session.options import ProgressCallback
 from rxccsdk.session.printer import Printer
 from rxccsdk.session.prose import Pieces
@@ -41,12 +43,6 @@ async def answer(turn: Turn, printing: bool, progress_callback: ProgressCallback
     runner = CallbackRunner(progress_callback, note_callback_error) if progress_callback is not None else None
     ended: asyncio.Future[None] = loop.create_future()
 
-    def say(piece: str) -> None:
-        if printer is not None:
-            printer.write(piece)
-        if runner is not None:
-            runner.call(piece)
-
     def on_error(error: Exception) -> None:
         if not ended.done():
             ended.set_exception(error)
@@ -55,8 +51,12 @@ async def answer(turn: Turn, printing: bool, progress_callback: ProgressCallback
         if not ended.done():
             ended.set_result(None)
 
-    mark = printer.mark_retracted if printer is not None else None
-    subscription = turn.subscribe(Pieces().listener(say, on_retraction=mark), on_error, on_completed)
+    flows: list[Flow] = []
+    if printer is not None:
+        flows.append(partial(Pieces().hear, listener=printer, on_retraction=printer.mark_retracted))
+    if runner is not None:
+        flows.append(partial(Pieces().hear, listener=runner))
+    subscription = turn.subscribe(Inlet(End(None, on_error, on_completed), tuple(flows)))
     try:
         await ended
         if runner is not None:

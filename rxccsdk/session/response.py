@@ -181,7 +181,7 @@ class ResponseFold:
         self._blocks: list[_Block] = []
         self._block = -1  # the last one's number, where it goes on
         self._pieces: list[str] = []  # the last one's
-        self._full = 0  # how many of them there may be
+        self._full = _JOIN_AT  # how many of them there may be
         self._tools: dict[str, ToolUse] = {}
         self._called_at: dict[str, float] = {}
         self._usage: dict[str | None, dict[str, Any]] = {}
@@ -191,6 +191,19 @@ class ResponseFold:
         self._limit: str | None = None
         self.stopped: tuple[str, str] | None = None
         self._result: ResultChunk | None = None
+
+    def flow(self, chunks: Iterable[Chunk]) -> tuple[()]:
+        """Take the chunks of a burst; nothing is given on."""
+        block, pieces = self._block, self._pieces
+        for chunk in chunks:
+            if type(chunk) is TextChunk and chunk.agent is None and chunk.block == block:
+                pieces.append(chunk.text)
+            else:
+                self.add(chunk)
+                block, pieces = self._block, self._pieces
+        if len(pieces) >= self._full:
+            self._join_pieces()
+        return ()
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk."""

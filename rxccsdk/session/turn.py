@@ -7,13 +7,14 @@ import concurrent.futures
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk, MessageChunk
 from rxccsdk.errors import RxccError, SessionClosedError
+from rxccsdk.session.flow import End, Inlet
 from rxccsdk.session.iterate import iterate
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
@@ -43,26 +44,13 @@ class Conductor(Protocol):
         """Note in the turn why it is stopped, and stop it; its result will come, or its session end."""
 
 
-class _Functions:
-    """An observer made of functions."""
-
-    __slots__ = ("on_completed", "on_error", "on_next")
-
-    def __init__(
-        self, on_next: abc.OnNext[Chunk], on_error: abc.OnError, on_completed: abc.OnCompleted
-    ) -> None:
-        self.on_next = on_next
-        self.on_error = on_error
-        self.on_completed = on_completed
-
-
 class _Cursor:
     """How far one subscriber has read."""
 
-    __slots__ = ("index", "observer", "reading", "stopped")
+    __slots__ = ("index", "inlet", "reading", "stopped")
 
-    def __init__(self, observer: abc.ObserverBase[Chunk], index: int) -> None:
-        self.observer = observer
+    def __init__(self, inlet: Inlet, index: int) -> None:
+        self.inlet = inlet
         self.index = index
         self.reading = False
         self.stopped = False
@@ -184,22 +172,17 @@ class Turn(Observable[Chunk]):
             on_completed: told of the end.
             scheduler: for observables that are not ours.
         """
-        if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
-            return self._subscribe_core(cast("abc.ObserverBase[Chunk]", on_next), scheduler)
-        observer = _Functions(on_next or _ignore, on_error or _raise, on_completed or _ignore)
-        return self._subscribe_core(cast("abc.ObserverBase[Chunk]", observer), scheduler)
-
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
+        inlet = on_next if isinstance(on_next, Inlet) else Inlet(End.of(on_next, on_error, on_completed))
         loop = self._conductor.loop
-        cursor = _Cursor(observer, self._forgotten)
+        cursor = _Cursor(inlet, self._forgotten)
         if loop is None or loop.is_closed():
             self._replay_here(cursor)
             return Disposable()
 
         def dispose() -> None:
             cursor.stopped = True
+            if not inlet.end.stopped:
+                inlet.end.stop()
             if not loop.is_closed():
                 self._on_loop(loop, lambda: self._leave(cursor))
 
@@ -264,19 +247,12 @@ class Turn(Observable[Chunk]):
             self._tell_end(cursor)
 
     def _read_some(self, cursor: _Cursor, budget: int) -> int:
-        on_next = cursor.observer.on_next
-        read = 0
+        chunks = self._log.read(cursor.index, budget)
         try:
-            for chunk in self._log.read(cursor.index, budget):
-                read += 1
-                on_next(chunk)
-                if cursor.stopped:
-                    break
-        except Exception as error:  # it costs this subscriber this chunk, and nobody else anything
-            self._report("a subscriber of a turn raised; the turn goes on", error)
+            cursor.inlet.take(chunks, self._report_raised)
         finally:
-            cursor.index += read  # only now: until then nobody forgets what it has not read
-        return budget - read
+            cursor.index += len(chunks)  # only now: until then nobody forgets what it has not read
+        return budget - len(chunks)
 
     def _tell_end(self, cursor: _Cursor) -> None:
         cursor.stopped = True
@@ -284,11 +260,15 @@ class Turn(Observable[Chunk]):
             self._cursors.remove(cursor)
         try:
             if self._error is not None:
-                cursor.observer.on_error(self._error)
+                cursor.inlet.on_error(self._error)
             else:
-                cursor.observer.on_completed()
+                cursor.inlet.on_completed()
         except Exception as error:
             self._report("a subscriber of a turn raised at its end", error)
+
+    def _report_raised(self, error: Exception) -> None:
+        """It costs this subscriber this chunk, and nobody else anything."""
+        self._report("a subscriber of a turn raised; the turn goes on", error)
 
     def _report(self, message: str, error: Exception) -> None:
         loop = self._conductor.loop
@@ -405,14 +385,6 @@ class Turn(Observable[Chunk]):
             self._catch_up()
             self._forgotten = min((c.index for c in self._cursors), default=self._folded)
             self._log.forget(self._forgotten)
-
-
-def _ignore(*_: object) -> None:
-    return None
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -1,0 +1,241 @@
+"""Two ways into a pipe: the bursts of a turn, and item by item from a source that is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from rxccsdk import Chunk, TextChunk, Turn
+from rxccsdk import operators as cc
+from rxccsdk.operators.replay import Opening
+from rxccsdk.session.flow import End, Inlet
+from rxccsdk.testing.strategies import turns
+from tests.operator_laws import EVERY, Case, Clock, Hot, Strict, said
+from tests.test_operators_contract import readable
+
+Journal = list[tuple[str, Any]]
+"""What happened, in order: at a tap before the operator, at one behind it, and at the subscriber."""
+
+
+class Broken(Exception):
+    """What observers raise."""
+
+
+class Alone:
+    """What a turn asks of its session, without one."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.errors: list[dict[str, Any]] = []
+        self.interrupted: list[str] = []
+        self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
+
+    def enqueue(self, turn: Turn) -> None:
+        turn.begin(0, "none")
+
+    def withdraw(self, turn: Turn) -> None:
+        raise AssertionError("it was sent")
+
+    def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
+        self.interrupted.append(why)
+
+
+class Watcher:
+    """Taps and a subscriber that note what they get, and misbehave at some place."""
+
+    def __init__(self, raises_at: int | None, leaves_at: int | None) -> None:
+        self.journal: Journal = []
+        self._raises_at, self._leaves_at = raises_at, leaves_at
+        self.leave: Callable[[], None] = lambda: None
+
+    def operators(self, case: Case, clock: Clock) -> list[Any]:
+        return [cc.tap_chunks(self._noting("in")), case.make(clock), cc.tap_chunks(self._noting("out"))]
+
+    def _noting(self, where: str) -> Callable[[Any], None]:
+        def hear(item: Any) -> None:
+            self._note(where, item)
+
+        return hear
+
+    def on_next(self, item: Any) -> None:
+        self._note("end", item)
+        if len(self.journal) == self._raises_at:
+            raise Broken
+
+    def _note(self, where: str, item: Any) -> None:
+        self.journal.append((where, *readable([item])))
+        if len(self.journal) == self._leaves_at:
+            self.leave()
+
+
+Bursts = list[list[Chunk]]
+
+
+async def by_bursts(case: Case, bursts: Bursts, watcher: Watcher, seconds: float = 2.0) -> Journal:
+    clock, conductor = Clock(), Alone()
+    turn = Turn(conductor, "go")
+    subscription = turn.pipe(*watcher.operators(case, clock)).subscribe(watcher.on_next, ignore)
+    watcher.leave = subscription.dispose
+    await asyncio.sleep(0)
+    for burst in bursts:
+        turn.push(burst)
+        if seconds:
+            clock.advance_by(seconds)
+    turn.finish("completed")
+    assert not clock.timers
+    assert all(isinstance(error["exception"], Broken) for error in conductor.errors)
+    return watcher.journal
+
+
+def one_by_one(case: Case, bursts: Bursts, watcher: Watcher, seconds: float = 2.0) -> Journal:
+    clock, source = Clock(), Hot()
+    subscription = source.pipe(*watcher.operators(case, clock)).subscribe(watcher.on_next, ignore)
+    watcher.leave = subscription.dispose
+    for burst in bursts:
+        source.send(*burst)
+        clock.advance_by(seconds)
+    source.complete()
+    return watcher.journal
+
+
+def ignore(error: Exception) -> None:
+    pass
+
+
+def cut(items: list[Chunk], sizes: list[int]) -> Iterator[list[Chunk]]:
+    at = 0
+    for size in sizes:
+        yield items[at : at + size]
+        at += size
+    yield items[at:]
+
+
+@given(
+    turn=turns(),
+    sizes=st.lists(st.integers(0, 9), max_size=6),
+    leaves_at=st.none() | st.integers(1, 40),
+)
+def test_bursts_are_items_one_by_one(turn: list[Chunk], sizes: list[int], leaves_at: int | None) -> None:
+    """All that anybody sees, and in what order: also who leaves midway, before the operator or behind it."""
+    bursts = list(cut(turn, sizes))
+
+    async def main() -> None:
+        for case in EVERY:
+            note(str(case))
+            seen = await by_bursts(case, bursts, Watcher(None, leaves_at))
+            assert seen == one_by_one(case, bursts, Watcher(None, leaves_at))
+
+    asyncio.run(main())
+
+
+@given(turn=turns(), sizes=st.lists(st.integers(0, 9), max_size=6), raises_at=st.integers(1, 40))
+def test_who_raises_in_a_burst_gets_the_rest_of_it(
+    turn: list[Chunk], sizes: list[int], raises_at: int
+) -> None:
+    bursts = list(cut(turn, sizes))
+
+    async def main() -> None:
+        for case in EVERY:
+            note(str(case))
+            if not isinstance(case.make(None)(Hot()), Opening):  # they have no stages
+                quiet = await by_bursts(case, bursts, Watcher(None, None), 0)
+                assert await by_bursts(case, bursts, Watcher(raises_at, None), 0) == quiet
+
+    asyncio.run(main())
+
+
+def test_each_error_of_a_burst_is_reported() -> None:
+    async def main() -> list[Any]:
+        conductor = Alone()
+        turn = Turn(conductor, "go")
+
+        def fail(item: Any) -> None:
+            raise Broken(item)
+
+        turn.pipe(cc.text()).subscribe(fail)
+        await asyncio.sleep(0)
+        turn.push([said("a"), said("b"), said("c", 1)])
+        return [error["exception"].args[0] for error in conductor.errors]
+
+    assert asyncio.run(main()) == ["a", "b", "c"]
+
+
+def test_a_pipe_of_a_turn_hears_nothing_after_its_end() -> None:
+    """As reactivex guards others: an end is told once, and nothing after it, nor after a dispose."""
+    observer = Strict()
+    end = End.of(observer)
+    inlet = Inlet(end)
+    inlet.take(["a"])
+    inlet.on_completed()
+    inlet.take(["b"])
+    inlet.on_next("c")
+    inlet.on_completed()
+    inlet.on_error(Broken())
+    end.on_error(Broken())
+    assert observer.items == ["a"]
+    assert observer.completed
+    assert not observer.faults
+
+
+def test_the_end_cleans_up_also_where_the_observer_raises() -> None:
+    stopped: list[int] = []
+    for tell in (lambda end: end.on_completed(), lambda end: end.on_error(Broken())):
+
+        def fail(*_: object) -> None:
+            raise Broken
+
+        end = End(None, fail, fail)
+        end.on_stop = lambda: stopped.append(1)
+        with pytest.raises(Broken):
+            tell(end)
+    assert stopped == [1, 1]
+
+
+def test_an_error_nobody_takes_is_raised() -> None:
+    with pytest.raises(Broken):
+        End().on_error(Broken())
+
+
+def test_a_stage_that_fails_costs_one_item() -> None:
+    """A defect of ours, and still the burst goes on behind it where errors are reported."""
+
+    def flow(items: Iterable[int]) -> Iterator[int]:
+        for item in items:
+            if item == 2:
+                raise Broken
+            yield item
+
+    got: list[int] = []
+    reported: list[Exception] = []
+    inlet = Inlet(End(got.append)).behind(flow, ignore, lambda: None)
+    inlet.take([1, 2, 3], reported.append)
+    assert got == [1, 3]
+    assert len(reported) == 1
+    with pytest.raises(Broken):
+        inlet.take([1, 2, 3])
+
+
+def test_leaving_empties_what_is_on_its_way() -> None:
+    """A stage that takes many and gives one must not go on taking after its subscriber has left."""
+    taken: list[str] = []
+
+    def hear(item: Any) -> None:
+        taken.append(item.text)
+        if len(taken) == 2:
+            subscription.dispose()
+
+    async def main() -> None:
+        nonlocal subscription
+        turn = Turn(Alone(), "go")
+        subscription = turn.pipe(cc.tap_chunks(hear), cc.of_type(TextChunk), cc.to_response()).subscribe()
+        await asyncio.sleep(0)
+        turn.push([said("a"), said("b"), said("c")])
+
+    subscription: Any = None
+    asyncio.run(main())
+    assert taken == ["a", "b"]
