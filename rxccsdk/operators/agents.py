@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk
+from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk, quick_constructor
 from rxccsdk.operators.core import Operator
 from rxccsdk.operators.replay import Keep, Opening, Replay
 
@@ -65,6 +67,20 @@ def by_agent() -> Operator[Chunk, AgentStream]:
     return operator
 
 
+@cache
+def _copier(kind: Any) -> tuple[Callable[..., Chunk], Callable[[Chunk], tuple[Any, ...]]]:
+    """What makes a chunk of this class, and what gives the fields it takes."""
+    return quick_constructor(kind), attrgetter(*(field.name for field in fields(kind)))
+
+
+def _as_main(chunk: Chunk) -> Chunk:
+    """The chunk in its own agent's stream, where that is the main one."""
+    kind: Any = type(chunk)
+    construct, values = _copier(kind)
+    turn, seq, at, _, *others = values(chunk)
+    return construct(turn, seq, at, None, *others)
+
+
 class _Agents:
     """Sorts chunks by their agent."""
 
@@ -88,9 +104,9 @@ class _Agents:
                 try:
                     self._emit(stream)
                 finally:  # an observer that raises at a new stream takes nothing from the stream
-                    stream.push(replace(chunk, agent=None))
+                    stream.push(_as_main(chunk))
             else:
-                stream.push(replace(chunk, agent=None))
+                stream.push(_as_main(chunk))
         if isinstance(chunk, ToolResultChunk):
             self._call_returned(chunk)
         elif isinstance(chunk, TaskChunk):

@@ -77,6 +77,7 @@ class _Blocks:
         self._fences = Fences()
         self._text: list[tuple[Any, str, bool]] = []  # its turn and block, a piece, whether it goes on
         self._length = 0
+        self._place: tuple[int | None, int] | None = None  # the turn and block of the last text
         self._open: CodeBlock | None = None
         self._closed: list[tuple[CodeBlock, int]] = []  # and how much text there was when it was
 
@@ -84,13 +85,19 @@ class _Blocks:
         if isinstance(item, RetractedChunk):
             self._prose.of(item)
             self._retract(item)
+            self._place = None
+            return
+        if isinstance(item, TextChunk) and item.agent is None and (item.turn, item.block) == self._place:
+            if item.text:
+                self._read(self._place, item.text, True)
             return
         piece = item if isinstance(item, str) else self._prose.of(item)
         if not piece:
             return
         if isinstance(item, TextChunk):
             # With a separator before it, it is a text of its own: an open fence does not reach into it.
-            self._read((item.turn, item.block), item.text, len(piece) == len(item.text))
+            self._place = (item.turn, item.block)
+            self._read(self._place, item.text, len(piece) == len(item.text))
         else:
             self._read(None, piece, True)
 
@@ -101,7 +108,9 @@ class _Blocks:
             events = self._fences.end()
             self._fences = Fences()
             self._tell(events)
-        self._tell(self._fences.feed(text))
+        events = self._fences.feed(text)
+        if events:
+            self._tell(events)
 
     def _tell(self, events: list[Event]) -> None:
         for place, (kind, text) in enumerate(events):

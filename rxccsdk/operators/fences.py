@@ -43,11 +43,18 @@ class Fences:
 
     def feed(self, text: str) -> list[Event]:
         """Read on."""
+        if not self._return and "\n" not in text and "\r" not in text:
+            if text:
+                self._part(text)  # the most common by far: part of a line
+        else:
+            self._lines(text)
+        return self._told()
+
+    def _lines(self, text: str) -> None:
         text = self._return + text
         self._return = "\r" if text.endswith("\r") else ""
         for match in _LINES.finditer(text, 0, len(text) - len(self._return)):
             self._part(match.group())
-        return self._told()
 
     def end(self) -> list[Event]:
         """The text ends: what is open closes."""
@@ -60,6 +67,8 @@ class Fences:
         return self._told()
 
     def _told(self) -> list[Event]:
+        if not self._code and not self._events:
+            return []
         self._tell_code()
         events, self._events = self._events, []
         return events
