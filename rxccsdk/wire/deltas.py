@@ -12,6 +12,8 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from operator import itemgetter
 
 from pydantic_core import from_json
 
@@ -21,6 +23,8 @@ DELTA_FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_
 """The kinds of deltas that carry words, and the field they are in."""
 
 _INSIDE_A_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*(?=")')
+_LEAST = 4  # lines
+_FASTER = 4  # times as many, where all of them were of the run
 _PATIENCE = 100  # deltas in a row that no other line was like, before it is given up to look for more
 
 
@@ -47,6 +51,7 @@ class DeltaReader:
     def __init__(self) -> None:
         self._shape: _Shape | None = None
         self._fruitless = 0
+        self._window = _LEAST  # how many lines are looked at in one go: what is not of the run costs, too
 
     def learn(self, line: bytes, frame: Frame) -> None:
         """Take a line that had to be decoded; where it is a delta, look out for more like it."""
@@ -69,53 +74,88 @@ class DeltaReader:
         shape = self._shape
         if shape is None or not lines[start].startswith(shape.before):
             return None
-        texts = shape.read(lines, start)
+        texts: list[str] = []
+        wanted = 0
+        while len(texts) == wanted and start + wanted < len(lines):
+            window = lines[start + wanted : start + wanted + self._window]
+            texts += shape.read(window)
+            wanted += len(window)
+            self._window *= _FASTER
+        self._window = max(len(texts), _LEAST)
         if not texts:
             return None
         self._fruitless = 0
         return DeltaRun(shape.index, shape.kind, shape.message_id, texts)
 
 
-@dataclass(frozen=True, slots=True)
 class _Shape:
-    """A delta's line without its words and its id."""
+    """A delta's line without its words and its id.
 
-    before: bytes  # up to the words, with their opening quote
-    between: bytes  # from their closing quote to the id
-    after: bytes  # from the id's closing quote
-    id_size: int
-    quotes: int  # in all of it
-    index: int
-    kind: str
-    message_id: str | None
+    What is asked of each line is asked of many in one go, by functions that are not Python's own.
 
-    def read(self, lines: Sequence[bytes], start: int) -> list[str]:
-        """Give the words of the lines that have this shape, up to the first that has not."""
-        before, between, after = self.before, self.between, self.after
-        id_size, quotes = self.id_size, self.quotes
+    Args:
+        before: the line up to the words, with their opening quote.
+        between: from their closing quote to the id.
+        after: from the id's closing quote.
+        id_size: how long the id is.
+    """
+
+    def __init__(
+        self,
+        before: bytes,
+        between: bytes,
+        after: bytes,
+        id_size: int,
+        index: int,
+        kind: str,
+        message_id: str | None,
+    ) -> None:
+        self.before = before
+        self.index, self.kind, self.message_id = index, kind, message_id
         head, tail = len(before), len(after)
         behind = len(between) + id_size + tail  # what follows the words
-        texts: list[str] = []
-        for at in range(start, len(lines)):
-            line = lines[at]
-            end = len(line) - behind
-            if end < head or not (
-                line.startswith(before) and line.startswith(between, end) and line.endswith(after)
-            ):
-                break
-            words = line[head:end]
-            try:
-                if line.count(b'"') == quotes and b"\\" not in line:
-                    texts.append(words.decode())
-                    continue
-                frame_id = line[-tail - id_size : -tail]
-                text = from_json(b'"%b"' % words, cache_strings="none")
-            except ValueError:  # no UTF-8, or no JSON string: the general way decides what becomes of it
-                break
-            if b'"' in frame_id or b"\\" in frame_id or not isinstance(text, str):
-                break
-            texts.append(text)
+        self._shortest = head + behind
+        self._same = (
+            (before, itemgetter(slice(None, head))),
+            (between, itemgetter(slice(-behind, -id_size - tail))),
+            (after, itemgetter(slice(-tail, None))),
+        )
+        self._words = itemgetter(slice(head, -behind))
+        self._id = itemgetter(slice(-id_size - tail, -tail))
+
+    def read(self, lines: Sequence[bytes]) -> list[str]:
+        """Give the words of the lines that have this shape, up to the first that has not."""
+        lines = self._fitting(lines)
+        texts = self._texts(lines)
+        if texts is None:  # one of them is no UTF-8, or no JSON string: the general way decides what it is
+            texts = []
+            for line in lines:
+                text = self._texts([line])
+                if text is None:
+                    break
+                texts += text
         return texts
+
+    def _fitting(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """The lines up to the first that is not the same around its words and its id."""
+        if min(map(len, lines)) < self._shortest:
+            lines = [*takewhile(lambda line: len(line) >= self._shortest, lines)]
+        for wanted, part_of in self._same:
+            parts = [*map(part_of, lines)]
+            if parts.count(wanted) < len(parts):
+                lines = lines[: next(at for at, part in enumerate(parts) if part != wanted)]
+        return lines
+
+    def _texts(self, lines: Sequence[bytes]) -> list[str] | None:
+        """The words of lines that fit; `None` where those of any cannot be read so."""
+        ids, words = b"\n".join(map(self._id, lines)), b"\n".join(map(self._words, lines))
+        ends = words.replace(rb"\\", b"").replace(rb"\"", b"")  # without what is escaped by a backslash
+        if b'"' in ids or b"\\" in ids or b'"' in ends or b"\\\n" in ends or ends.endswith(b"\\"):
+            return None
+        try:
+            return from_json(b'["%b"]' % words.replace(b"\n", b'","'), cache_strings="none") if lines else []
+        except ValueError:
+            return None
 
 
 def _is_delta(frame: Frame) -> bool:
@@ -144,5 +184,4 @@ def _shape(line: bytes, frame: Frame) -> _Shape | None:
     if probe != wanted or not isinstance(event["index"], int):
         return None
     message_id = frame.get("api_message_id")
-    quotes = (before + between + after).count(b'"')
-    return _Shape(before, between, after, len(frame_id), quotes, event["index"], kind, message_id)
+    return _Shape(before, between, after, len(frame_id), event["index"], kind, message_id)
