@@ -149,11 +149,16 @@ class _Shape:
     def _texts(self, lines: Sequence[bytes]) -> list[str] | None:
         """The words of lines that fit; `None` where those of any cannot be read so."""
         ids, words = b"\n".join(map(self._id, lines)), b"\n".join(map(self._words, lines))
-        ends = words.replace(rb"\\", b"").replace(rb"\"", b"")  # without what is escaped by a backslash
-        if b'"' in ids or b"\\" in ids or b'"' in ends or b"\\\n" in ends or ends.endswith(b"\\"):
-            return None
+        if b'"' in ids or b"\\" in ids or not lines:
+            return None if lines else []
         try:
-            return from_json(b'["%b"]' % words.replace(b"\n", b'","'), cache_strings="none") if lines else []
+            if b"\\" not in words:
+                return None if b'"' in words else words.decode().split("\n")
+            ends = words.replace(rb"\\", b"").replace(rb"\"", b"")  # without what a backslash escapes
+            if b'"' in ends or b"\\\n" in ends or ends.endswith(b"\\"):
+                return None
+            texts: list[str] = from_json(b'["%b"]' % words.replace(b"\n", b'","'), cache_strings="none")
+            return texts
         except ValueError:
             return None
 

@@ -22,12 +22,14 @@ class LineFramer:
         if b"\n" not in data:
             self._pending.append(data)
             return []
-        if self._pending:
-            self._pending.append(data)
-            data = b"".join(self._pending)
         lines = data.split(b"\n")
         tail = lines.pop()
-        self._pending = [tail] if tail else []
+        if self._pending:
+            self._pending.append(lines[0])  # and not the whole read, which would be copied
+            lines[0] = b"".join(self._pending)
+            self._pending.clear()
+        if tail:
+            self._pending.append(tail)
         return lines
 
     def flush(self) -> bytes:
