@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -20,6 +20,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.scheduler import NewThreadScheduler, VirtualTimeScheduler
 
 from rxccsdk.session.flow import End, Flow, Inlet
+from rxccsdk.session.iterate import last
 from rxccsdk.session.printer import Later
 from rxccsdk.session.turn import Turn
 
@@ -108,6 +109,9 @@ class Stage(Observable[_R]):
         if isinstance(self.root, Turn):
             return self._connect(End.of(on_next, on_error, on_completed), scheduler)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+    def __await__(self) -> Generator[Any, None, _R]:
+        return last(self).__await__()
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None

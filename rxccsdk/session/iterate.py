@@ -1,4 +1,4 @@
-"""From a pushing Observable to a pulling `async for`."""
+"""From a pushing Observable to `async for`, and to `await`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from reactivex import Observable
+from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 _T = TypeVar("_T")
 
@@ -57,3 +58,33 @@ async def iterate(source: Observable[_T]) -> AsyncGenerator[_T, None]:
                 await something.wait()
     finally:
         subscription.dispose()
+
+
+async def last(source: Observable[_T]) -> _T:
+    """Give the last item an Observable emits; raise what it fails with.
+
+    What `await` does with any Observable; but that hands down a scheduler, too, by which waiting takes longer
+    than by the running loop itself.
+
+    Raises:
+        SequenceContainsNoElementsError: it emitted none.
+    """
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    newest: deque[_T] = deque(maxlen=1)
+
+    def on_error(error: Exception) -> None:
+        if not ended.done():
+            ended.set_exception(error)
+
+    def on_completed() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    subscription = source.subscribe(newest.append, on_error, on_completed)
+    try:
+        await ended
+    finally:
+        subscription.dispose()
+    if not newest:
+        raise SequenceContainsNoElementsError
+    return newest.pop()

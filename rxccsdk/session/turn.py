@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from typing import Any, Literal, Protocol
 
 from reactivex import Observable, abc
@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable
 from rxccsdk.chunks import Chunk, MessageChunk
 from rxccsdk.errors import RxccError, SessionClosedError
 from rxccsdk.session.flow import End, Inlet
-from rxccsdk.session.iterate import iterate
+from rxccsdk.session.iterate import iterate, last
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import ResponseFold, SessionResponse
@@ -133,6 +133,9 @@ class Turn(Observable[Chunk]):
     async def __aexit__(self, *exc_info: object) -> None:
         self._holders -= 1
         await self.aclose()
+
+    def __await__(self) -> Generator[Any, None, Chunk]:
+        return last(self).__await__()
 
     def __aiter__(self) -> AsyncGenerator[Chunk, None]:
         return iterate(self)
