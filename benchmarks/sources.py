@@ -149,6 +149,14 @@ def pushed_turn() -> Turn:
     return Turn(_StandIn(), "go")
 
 
+def past_turn(chunks: list[Chunk]) -> Turn:
+    """A turn that is over; it hands out these chunks, which came in one read and so are kept as they came."""
+    turn = pushed_turn()
+    turn.push(chunks)
+    turn.finish("completed")
+    return turn
+
+
 def record(folder: Path, deltas: int) -> Path:
     """Write a cassette of a session with one turn of many messages, which come in one read."""
     answers = (reply("".join(pieces), pieces=pieces) for pieces in texts(deltas))
