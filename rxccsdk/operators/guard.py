@@ -114,34 +114,36 @@ class _Silence:
 
     Attributes:
         start: when the wait for the first content began, or `None`.
+        content: whether any content came.
+        last: what came last, at `last_at`.
     """
 
     def __init__(self, first: float | None, between: float | None, tool: float | None) -> None:
         self.first, self._between, self._tool = first, between, tool
         self.start: float | None = None
-        self._last: Any = None
-        self._last_at = 0.0
-        self._content = False
+        self.last: Any = None
+        self.last_at = 0.0
+        self.content = False
         self._asking = False  # the agent waits for a permission answer
         self._tools: dict[str, str] = {}  # the calls that run, with their tools' names
 
     @property
     def heard_any(self) -> bool:
         """Whether anything came at all."""
-        return self._last is not None
+        return self.last is not None
 
     def hear(self, item: Any, now: float) -> None:
         """Take note of what came."""
-        self._last, self._last_at = item, now
+        self.last, self.last_at = item, now
         if self.start is None:
             self.start = now
         if isinstance(item, _PIECES) or not isinstance(item, Chunk):
-            self._content = True
+            self.content = True
         elif isinstance(item, ToolUseChunk):
-            self._content = True
+            self.content = True
             self._tools[item.id] = item.name
         elif isinstance(item, ToolResultChunk):
-            self._content = True
+            self.content = True
             self._tools.pop(item.tool_use_id, None)
         elif isinstance(item, RetractedChunk):
             for call in item.tool_ids:
@@ -150,11 +152,11 @@ class _Silence:
             if item.subtype == "session_state_changed":
                 self._asking = item.data.get("state") == "requires_action"
         elif isinstance(item, UnknownChunk):
-            self._content = self._content or item.message_id is not None
+            self.content = self.content or item.message_id is not None
         elif isinstance(item, ResultChunk):
             # What follows in the same stream, as in `session.chunks`, is another turn.
-            self._content = self._asking = False
-            self._last = self.start = None
+            self.content = self._asking = False
+            self.last = self.start = None
             self._tools.clear()
 
     def due(self) -> float | None:
@@ -165,16 +167,16 @@ class _Silence:
     def _limit(self) -> tuple[float | None, float | None]:
         if self._asking:
             return None, None
-        if not self._content and self.first is not None:
+        if not self.content and self.first is not None:
             return self.first, self.start
         if not self.heard_any:
             return None, None
-        return (self._tool if self._tools else self._between), self._last_at
+        return (self._tool if self._tools else self._between), self.last_at
 
     def words(self) -> str:
         """Say what was waited for, and what was heard last."""
         limit, _ = self._limit()
-        if not self._content and self.first is not None:
+        if not self.content and self.first is not None:
             words = f"No content came within {limit:g} s"
         elif self._tools:
             words = f"Nothing came for {limit:g} s while a tool ran ({', '.join(self._tools.values())})"
@@ -183,7 +185,7 @@ class _Silence:
         return f"{words}; {self._last_heard()}."
 
     def _last_heard(self) -> str:
-        last = self._last
+        last = self.last
         if last is None:
             return "nothing was heard at all"
         if isinstance(last, SystemChunk):
@@ -194,10 +196,10 @@ class _Silence:
 
     def notice(self, now: float) -> NoticeChunk:
         """The chunk that says it, placed after the last one."""
-        last = self._last
+        last = self.last
         if not isinstance(last, Chunk):
             return NoticeChunk("stall", self.words())
-        at = last.at + now - self._last_at
+        at = last.at + now - self.last_at
         return NoticeChunk("stall", self.words(), turn=last.turn, seq=last.seq + 1, at=at)
 
 
@@ -233,14 +235,16 @@ class _Guard:
         if clock is None:
             clock = self._clock = clock_on(self._scheduler)
         now = clock.now() if clock is not None else 0.0
+        silence = self._silence
         for item in items:
             if self._over:
                 return
             self._begun = True
-            if clock is not None:
-                self._silence.hear(item, now)
-                if self._stop_waiting is None or not isinstance(item, _PIECES):
-                    self._arm(clock)
+            if silence.content and isinstance(item, _PIECES):
+                silence.last, silence.last_at = item, now  # all that is new, and the timer goes on
+            elif clock is not None:
+                silence.hear(item, now)
+                self._arm(clock)
             yield item
 
     def _arm(self, clock: Clock) -> None:

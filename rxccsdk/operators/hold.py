@@ -220,11 +220,15 @@ def rechunking(cutter: Callable[[], Cutter]) -> Keeping:
         def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
             held = Held(lambda first: CutRun(first, cutter()))
 
+            # What the last piece was of, and its run: more of the same comes by the ten thousand.
+            kind: type | None = None
+            run: Any = None
+            block: int | None = None
+            agent: str | None = None
+            turn: int | None = None
+
             def flow(items: Iterable[Any]) -> Iterator[Any]:
-                # By the ten thousand, more of the same block follows: it goes to its run at once.
-                kind: type | None = None
-                run: Any = None
-                block = agent = turn = None
+                nonlocal kind, run, block, agent, turn
                 for item in items:
                     same = type(item) is kind
                     if same and item.block is block and item.agent is agent and item.turn is turn:

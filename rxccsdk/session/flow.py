@@ -75,7 +75,7 @@ class End:
                     pulled: Iterable[Any] = source
                     for flow in flows:
                         pulled = flow(pulled)
-                    self._tell(pulled, report)
+                    self.tell(pulled, report)
                 except Exception as error:
                     if report is None:
                         raise
@@ -83,11 +83,10 @@ class End:
         finally:
             self._coming.remove(source)
 
-    def _tell(self, items: Iterable[Any], report: Report | None) -> None:
+    def tell(self, items: Iterable[Any], report: Report | None) -> None:
+        """Tell of the items that come out of the stages. As `Inlet.take`."""
         on_next, failure = self._on_next, None
         for item in items:
-            if self.stopped:
-                break  # a stage before this one was what left
             try:
                 on_next(item)
             except Exception as error:
@@ -166,9 +165,12 @@ class Inlet(abc.ObserverBase[Any]):
             self.end.take(items, self._flows, report)
 
     def on_next(self, item: Any) -> None:
-        """Let an item in."""
+        """Let an item in; what the subscriber raises is raised."""
         if not self.end.stopped:
-            self.end.take((item,), self._flows, None)
+            pulled: Iterable[Any] = (item,)
+            for flow in self._flows:
+                pulled = flow(pulled)
+            self.end.tell(pulled, None)
 
     def on_error(self, error: Exception) -> None:
         """Tell the stages of the error, each at its time."""

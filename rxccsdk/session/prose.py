@@ -139,6 +139,8 @@ class Pieces:
         self._everyone = agents == "all"
         self._agent = None if agents in ("main", "all") else agents
         self._none_yet = True
+        # What the last piece was of: by the ten thousand more of the same follows, and needs no thought.
+        self._same: tuple[Any, str | None, int | None] = (self, None, None)
 
     def of(self, chunk: Chunk) -> str | None:
         """Give the piece a chunk brings, or `None` where it brings none."""
@@ -154,10 +156,7 @@ class Pieces:
 
     def flow(self, items: Iterable[Any]) -> Iterator[str]:
         """Give the pieces of the items of a burst; a string is one."""
-        # By the ten thousand, more of the same block follows: that needs no further thought.
-        block: Any = self
-        agent: str | None = None
-        turn: int | None = None
+        block, agent, turn = self._same
         for item in items:
             text = type(item) is TextChunk
             if text and item.block is block and item.agent is agent and item.turn is turn:
@@ -168,7 +167,7 @@ class Pieces:
                 piece = self.of(item)
                 if piece is not None:
                     if text:
-                        block, agent, turn = item.block, item.agent, item.turn
+                        block, agent, turn = self._same = item.block, item.agent, item.turn
                     yield piece
 
     def hear(
@@ -184,9 +183,7 @@ class Pieces:
             listener: is told each piece; a string is one.
             on_retraction: gets the chunk that takes back text which was said.
         """
-        block: Any = self
-        agent: str | None = None
-        turn: int | None = None
+        block, agent, turn = self._same
         for item in items:
             text = type(item) is TextChunk
             if text and item.block is block and item.agent is agent and item.turn is turn:
@@ -196,7 +193,7 @@ class Pieces:
             else:
                 piece = self.of(item)
                 if text and piece is not None:
-                    block, agent, turn = item.block, item.agent, item.turn
+                    block, agent, turn = self._same = item.block, item.agent, item.turn
                 elif (
                     on_retraction is not None
                     and isinstance(item, RetractedChunk)
