@@ -16,7 +16,7 @@ from rxccsdk import CassetteError, ClaudeSession, SessionClosedError, SessionCra
 from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
 from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
 from rxccsdk.wire import Exit
-from rxccsdk.wire.cassette import Cassette, Recorder, read_cassette
+from rxccsdk.wire.cassette import Cassette, Recorder, read_cassette, recorded_frame
 from tests.wire_traces import write_cassette
 
 INF = float("inf")
@@ -77,6 +77,10 @@ def record(path: Path, what: Callable[[Recorder], None]) -> Cassette:
     return read_cassette(path)
 
 
+def played(lines: list[tuple[float, bytes]]) -> list[tuple[float, Any]]:
+    return [(at, recorded_frame(line)) for at, line in lines]
+
+
 def test_what_was_recorded_is_read(tmp_path: Path) -> None:
     half = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "\ud83d"}}
     spoken: list[Frame] = [
@@ -103,10 +107,10 @@ def test_what_was_recorded_is_read(tmp_path: Path) -> None:
 
     tape = record(tmp_path / "tape.jsonl", write)
     assert (tape.sdk, tape.cli_version) == ("claude-agent-sdk", "2.1.330")
-    assert tape.opening == [(0.75, early)]
+    assert played(tape.opening) == [(0.75, early)]
     (turn,) = tape.turns
     assert (turn.prompt, turn.uuid, turn.sent_at) == (blocks, "u0", 1.0)
-    assert turn.frames == [(1.0 + number / 8, frame) for number, frame in enumerate(spoken, 1)]
+    assert played(turn.lines) == [(1.0 + number / 8, frame) for number, frame in enumerate(spoken, 1)]
     assert tape.exit == Exit("The CLI ended", 3, ("last", "words"))
 
 
@@ -115,7 +119,7 @@ def test_a_line_of_invalid_utf8_is_recorded_as_it_was_read(tmp_path: Path) -> No
         recorder.received(b'{"type":"odd","text":"\xff"}', 1.0, {"type": "odd", "text": "\ufffd"})
 
     tape = record(tmp_path / "tape.jsonl", write)
-    assert tape.opening == [(0.0, {"type": "odd", "text": "\ufffd"})]
+    assert played(tape.opening) == [(0.0, {"type": "odd", "text": "\ufffd"})]
 
 
 def test_the_header_comes_first_even_without_a_version(tmp_path: Path) -> None:

@@ -95,22 +95,27 @@ class Recorder:
 
 @dataclass
 class RecordedTurn:
-    """A prompt and what followed it, up to the next prompt, with the times at which it came."""
+    """A prompt and the lines of what followed it, up to the next prompt, with the times at which it came."""
 
     prompt: Any
     uuid: str
     sent_at: float
-    frames: list[tuple[float, Frame]] = field(default_factory=list)
+    lines: list[tuple[float, bytes]] = field(default_factory=list)
 
 
 @dataclass
 class Cassette:
-    """A recording, read. `opening` is what the CLI wrote before the first prompt."""
+    """A recording, read. `opening` has the lines of what the CLI wrote before the first prompt.
+
+    Lines are kept as they are and decoded when they are played: the garbage collector would walk over what is
+    in them, in each of a thousand sessions that play side by side.
+    """
 
     path: Path
     sdk: str
     cli_version: str | None
-    opening: list[tuple[float, Frame]] = field(default_factory=list)
+    session_id: str | None = None
+    opening: list[tuple[float, bytes]] = field(default_factory=list)
     turns: list[RecordedTurn] = field(default_factory=list)
     exit: Exit | None = None
 
@@ -170,8 +175,18 @@ def _read_entry(tape: Cassette, router: Router, number: int, line: bytes, *, tru
             tape.turns.append(turn)
     elif not str(frame.get("type")).startswith("control_"):
         router.route(frame)
-        frames = tape.turns[-1].frames if tape.turns else tape.opening
-        frames.append((float(at), frame))
+        if tape.turns:
+            tape.session_id = tape.session_id or frame.get("session_id")
+        lines = tape.turns[-1].lines if tape.turns else tape.opening
+        lines.append((float(at), line))
+
+
+def recorded_frame(line: bytes) -> Frame:
+    """Give the frame in a line of what the CLI wrote, which was read before."""
+    entry = decode(line)
+    assert entry is not None
+    frame: Frame = entry["in"]
+    return frame
 
 
 class CassettePlayer:
@@ -192,7 +207,7 @@ class CassettePlayer:
         self._tape: Cassette | None = None
         self._turns_sent = 0
         self._now = 0.0
-        self._ahead: deque[tuple[float, Frame]] = deque()  # what is still to be played of this turn
+        self._ahead: deque[tuple[float, bytes]] = deque()  # what is still to be played of this turn
         self._step: asyncio.Handle | None = None  # the next read
         self._hurrying = False
         self._started_at = self._recorded_at = 0.0  # the turn's beginning, on either clock
@@ -216,8 +231,7 @@ class CassettePlayer:
         """
         self._tape = read_cassette(self._path)
         self._receive, self._lost = receive, lost
-        named = (frame.get("session_id") for turn in self._tape.turns for _, frame in turn.frames)
-        self.session_id = next(filter(None, named), None)
+        self.session_id = self._tape.session_id
         self._ahead.extend(self._tape.opening)
         self._play_due(float("inf"))
 
@@ -240,7 +254,7 @@ class CassettePlayer:
         turn = self._tape.turns[self._turns_sent]
         self._turns_sent += 1
         self._now = turn.sent_at
-        self._ahead.extend(turn.frames)
+        self._ahead.extend(turn.lines)
         self._hurrying = False
         self._started_at, self._recorded_at = asyncio.get_running_loop().time(), self._now
         self._play_on()
@@ -299,7 +313,7 @@ class CassettePlayer:
         """Deliver what was recorded up to a moment, as one read."""
         due: list[Frame] = []
         while self._ahead and self._ahead[0][0] <= until:
-            self._now, frame = self._ahead.popleft()
-            due.append(frame)
+            self._now, line = self._ahead.popleft()
+            due.append(recorded_frame(line))
         if due and self._receive is not None:
             self._receive(due)
