@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rxccsdk.chunks import Chunk, MessageChunk, TextChunk, ThinkingChunk, ToolUseChunk
+from rxccsdk.chunks import Chunk, MessageChunk, SystemChunk, TextChunk, ThinkingChunk, ToolUseChunk
 from rxccsdk.session.log import Log
 from rxccsdk.testing.strategies import turns
 
 
-@pytest.fixture(params=[0, 20, 16_384], ids="kept as they are up to {}".format)
+@pytest.fixture(
+    params=[(0, 5, 3), (0, 32_768, 256), (20, 7, 256), (16_384, 32_768, 256)], ids=lambda sizes: str(sizes)
+)
 def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """From which length on the log folds its chunks."""
-    monkeypatch.setattr("rxccsdk.session.log._LONG", request.param)
-    return int(request.param)
+    """From which length on the log folds its chunks; how many, and how many sorts, it folds together."""
+    for name, size in zip(("_LONG", "_WEAVE", "_STRANDS"), request.param, strict=True):
+        monkeypatch.setattr(f"rxccsdk.session.log.{name}", size)
+    return int(request.param[0])
 
 
 def read_all(log: Log, place: int, most: int) -> list[Chunk]:
@@ -77,7 +82,17 @@ def test_every_field_comes_back_and_every_difference_is_kept(long: int) -> None:
         ThinkingChunk("c", 4, turn=3, seq=20, at=1.0, message_id="n"),
         ToolUseChunk("id", "Bash", {}),
         MessageChunk("stop"),
-        TextChunk(""),
+        TextChunk("", at=1.0),
+        _tokens(1, at=1.0),
+        replace(second, seq=22),
+        _tokens(2, seq=23, at=2.0),
+        _tokens(3, seq=24, at=1.0, agent="toolu"),
+        _tokens(4, seq=25, at=1.0, raw={"type": "x"}),
+        SystemChunk("thinking_tokens", {"estimated_tokens": 5, "more": [6]}, at=1.0),
+        SystemChunk("thinking_tokens", {"more": [7], "estimated_tokens": 8}, at=1.0),
+        SystemChunk("status", {"estimated_tokens": 5, "more": None}, at=1.0),
+        SystemChunk("status", {}, at=1.0),
+        SystemChunk("status", {}, at=1.0),
     ]
     log = Log()
     for chunk in (first, second, *odd):
@@ -85,7 +100,11 @@ def test_every_field_comes_back_and_every_difference_is_kept(long: int) -> None:
     log.extend([])
     again = read_all(log, 0, 100)
     assert again == [first, second, *odd]
-    assert list(map(type, again)) == list(map(type, [first, second, *odd]))
+    assert list(map(repr, again)) == list(map(repr, [first, second, *odd]))  # to the order of fields
+
+
+def _tokens(count: int, **place: Any) -> SystemChunk:
+    return SystemChunk("thinking_tokens", {"estimated_tokens": count, "uuid": f"{count:036}"}, **place)
 
 
 def test_who_reads_as_it_comes_gets_the_very_chunks() -> None:
@@ -94,16 +113,36 @@ def test_who_reads_as_it_comes_gets_the_very_chunks() -> None:
     assert log.read(0, 5)[0] is chunk
 
 
-def test_short_pieces_take_little_more_than_their_text() -> None:
-    """The string itself takes 54 bytes; as a chunk it takes 200, as the first 16,384 do."""
+def _text(seq: int) -> Chunk:
+    return TextChunk(f"{seq:05}", 0, turn=0, seq=seq, at=seq / 7, message_id="m")
+
+
+def _counted_thinking(seq: int) -> Chunk:
+    if seq % 2:
+        return ThinkingChunk(f"{seq:05}", 0, turn=0, seq=seq, at=seq / 7, message_id="m")
+    return _tokens(1000 + seq, turn=0, seq=seq, at=seq / 7)
+
+
+@pytest.mark.parametrize(("chunk", "most"), [(_text, 130), (_counted_thinking, 230)])
+def test_alike_chunks_take_little_more_than_their_text(chunk: Callable[[int], Chunk], most: int) -> None:
+    """A piece's string takes 54 bytes; as a chunk it takes 200, as the first 16,384 do. A count of tokens has
+    a string of 85 bytes; its chunk takes 460. Strings and figures kept as they are, a pair takes 290."""
     log, pieces = Log(), 60_000
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         for seq in range(pieces):
-            log.extend([TextChunk(f"{seq:05}", 0, turn=0, seq=seq, at=seq / 7, message_id="m")])
+            log.extend([chunk(seq)])
         log.extend([])
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / pieces < 130
+    assert (after - before) / pieces < most
+
+
+def test_a_long_turn_is_forgotten_piece_by_piece() -> None:
+    log = Log()
+    for seq in range(0, 200_000, 2000):
+        log.extend([_text(seq + n) for n in range(2000)])
+        log.forget(max(0, seq - 2000))
+    assert len(log._parts) <= 2

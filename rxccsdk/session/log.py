@@ -1,7 +1,7 @@
 """What a turn has said, kept for those who come late, in little more than its words take.
 
 A chunk takes twenty times the text of a short delta, and the garbage collector walks over each one that is
-kept, again and again. So in a long turn the pieces of a block are kept as what differs between them, and made
+kept, again and again. So in a long turn chunks that are alike are kept as what differs between them, and made
 into chunks again, equal to those that passed, for who reads them later. Up to some length that is not worth
 its time.
 """
@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol
 
-from rxccsdk.chunks import Chunk, TextChunk, ThinkingChunk, quick_constructor
-
-_CONSTRUCT: dict[type, Callable[..., Chunk]] = {
-    TextChunk: quick_constructor(TextChunk),
-    ThinkingChunk: quick_constructor(ThinkingChunk),
-}
-
+from rxccsdk.chunks import Chunk, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
 
 _LONG = 16_384  # chunks: as many are kept as they are
+_WEAVE = 32_768  # chunks kept in one weave: a read counts from its beginning, and it is forgotten as one
+_STRANDS = 256  # as many as a byte can tell apart
 
 
 class Log:
@@ -31,7 +28,7 @@ class Log:
     """
 
     def __init__(self) -> None:
-        self._parts: list[list[Chunk] | _Run] = []
+        self._parts: list[list[Chunk] | _Weave] = []
         self._starts: list[int] = []  # the place of each part's first chunk
         self._fresh: list[Chunk] = []  # what came last: most who read are there
         self._fresh_start = 0
@@ -67,54 +64,98 @@ class Log:
     def _keep_fresh(self) -> None:
         fresh, self._fresh = self._fresh, []
         at = 0
-        if self._fresh_start < _LONG:
-            if not self._parts:
-                self._begin([], 0)
-            cast("list[Chunk]", self._parts[-1]).extend(fresh)
-            at = len(fresh)
         while at < len(fresh):
-            last = self._parts[-1] if self._parts else None
-            taken = last.take(fresh, at) if isinstance(last, _Run) else 0
-            if taken:
-                at += taken
-                continue
-            chunk = fresh[at]
-            if type(chunk) in _CONSTRUCT and chunk.raw is None:
-                self._begin(_Run(chunk), at)
-            elif isinstance(last, list):
-                last.append(chunk)
+            if not self._parts or self._is_full(self._parts[-1]):
+                self._starts.append(self._fresh_start + at)
+                self._parts.append(_Weave() if self._fresh_start + at >= _LONG else [])
+            part = self._parts[-1]
+            if isinstance(part, list):
+                part.extend(fresh)
+                at = len(fresh)
             else:
-                self._begin([chunk], at)
-            at += 1
+                at = part.take(fresh, at)
         self._fresh_start += len(fresh)
 
-    def _begin(self, part: list[Chunk] | _Run, at: int) -> None:
-        self._parts.append(part)
-        self._starts.append(self._fresh_start + at)
+    def _is_full(self, part: list[Chunk] | _Weave) -> bool:
+        return self._fresh_start >= _LONG if isinstance(part, list) else part.full
 
 
-class _Run:
-    """Pieces of one block that follow each other."""
+class _Weave:
+    """Chunks in their order, and the alike among them together.
 
-    __slots__ = ("_ats", "_first", "_next", "_texts")
+    Alike chunks need not follow each other: the CLI counts tokens between any two pieces of thinking, and a
+    sub-agent's words may come between the main agent's.
+    """
+
+    def __init__(self) -> None:
+        self._order = bytearray()  # which strand each chunk is in
+        self._strands: list[_Strand] = [_Odd()]
+        self._like: dict[Hashable, int] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether this one should take no more."""
+        return len(self._order) >= _WEAVE or len(self._strands) == _STRANDS
+
+    def take(self, chunks: Sequence[Chunk], at: int) -> int:
+        """Take chunks from there on, until full; say where it stopped."""
+        while at < len(chunks) and not self.full:
+            number = self._strand_for(chunks[at])
+            taken = self._strands[number].take(chunks, at)
+            self._order += number.to_bytes(1, "big") * taken
+            at += taken
+        return at
+
+    def _strand_for(self, chunk: Chunk) -> int:
+        kind, key = type(chunk), _likeness(chunk)
+        if key is None:
+            return 0
+        number = self._like.get(key)
+        if number is None:
+            number = self._like[key] = len(self._strands)
+            self._strands.append(_Pieces(chunk) if kind is not SystemChunk else _Reports(chunk))
+        return number
+
+    def __getitem__(self, places: slice) -> list[Chunk]:
+        start, stop, _ = places.indices(len(self._order))
+        order = self._order[start:stop]
+        strands = {
+            number: self._strands[number].read(self._order.count(number, 0, start), order.count(number))
+            for number in set(order)
+        }
+        return [next(strands[number]) for number in order]
+
+
+class _Strand(Protocol):
+    """Chunks that are alike, in their order."""
+
+    def take(self, chunks: Sequence[Any], start: int) -> int:
+        """Take the chunks from there on that are alike, one at least; say how many."""
+
+    def read(self, start: int, count: int) -> Iterator[Chunk]:
+        """Give as many from there on."""
+
+
+class _Pieces:
+    """Pieces of one block: only their words differ."""
+
+    __slots__ = ("_ats", "_construct", "_first", "_seqs", "_texts")
 
     def __init__(self, first: Any) -> None:
         self._first = first
-        self._texts: list[str] = [first.text]
-        self._ats = array("d", (first.at,))
-        self._next: int = first.seq + 1
+        self._construct = _PIECE[type(first)]
+        self._texts: list[str] = []
+        self._seqs, self._ats = array("q"), array("d")
 
     def take(self, chunks: Sequence[Any], start: int) -> int:
-        """Take the chunks from there on that are the next pieces; say how many."""
         first = self._first
         kind, block, turn = first.__class__, first.block, first.turn
         agent, message_id = first.agent, first.message_id
-        texts, ats, seq = self._texts, self._ats, self._next
-        for at in range(start, len(chunks)):
-            chunk = chunks[at]
+        texts, seqs, ats = self._texts, self._seqs, self._ats
+        before = len(texts)
+        for chunk in islice(chunks, start, None):
             if (
-                chunk.seq != seq
-                or chunk.__class__ is not kind
+                chunk.__class__ is not kind
                 or chunk.block != block
                 or chunk.turn != turn
                 or chunk.agent != agent
@@ -123,25 +164,70 @@ class _Run:
             ):
                 break
             texts.append(chunk.text)
+            seqs.append(chunk.seq)
             ats.append(chunk.at)
-            seq += 1
-        taken, self._next = seq - self._next, seq
-        return taken
+        return len(texts) - before
 
-    def __getitem__(self, places: slice) -> list[Chunk]:
-        first = self._first
-        construct = _CONSTRUCT[type(first)]
-        start, stop, _ = places.indices(len(self._texts))
-        return [
-            construct(
-                first.turn,
-                first.seq + n,
-                self._ats[n],
-                first.agent,
-                first.message_id,
-                None,
-                self._texts[n],
-                first.block,
-            )
-            for n in range(start, stop)
-        ]
+    def read(self, start: int, count: int) -> Iterator[Chunk]:
+        first, construct = self._first, self._construct
+        turn, agent, message_id, block = first.turn, first.agent, first.message_id, first.block
+        for n in range(start, start + count):
+            yield construct(turn, self._seqs[n], self._ats[n], agent, message_id, None, self._texts[n], block)
+
+
+class _Reports:
+    """What the CLI says of itself again and again: frames of the same fields."""
+
+    __slots__ = ("_ats", "_fields", "_first", "_seqs", "_values")
+
+    def __init__(self, first: Any) -> None:
+        self._first = first
+        self._fields = tuple(first.data)
+        self._values: list[Any] = []  # of all of them, frame after frame
+        self._seqs, self._ats = array("q"), array("d")
+
+    def take(self, chunks: Sequence[Any], start: int) -> int:
+        self._values += chunks[start].data.values()
+        self._seqs.append(chunks[start].seq)
+        self._ats.append(chunks[start].at)
+        return 1  # other chunks come between them
+
+    def read(self, start: int, count: int) -> Iterator[Chunk]:
+        first, fields, values = self._first, self._fields, self._values
+        turn, agent, message_id, subtype = first.turn, first.agent, first.message_id, first.subtype
+        size = len(fields)
+        for n in range(start, start + count):
+            data = dict(zip(fields, values[n * size : (n + 1) * size], strict=True))
+            yield _report(turn, self._seqs[n], self._ats[n], agent, message_id, None, subtype, data)
+
+
+class _Odd:
+    """Chunks that are like no other, as they are."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+
+    def take(self, chunks: Sequence[Chunk], start: int) -> int:
+        self._chunks.append(chunks[start])
+        return 1
+
+    def read(self, start: int, count: int) -> Iterator[Chunk]:
+        return islice(self._chunks, start, start + count)
+
+
+_PIECE = {kind: quick_constructor(kind) for kind in (TextChunk, ThinkingChunk)}
+_report = quick_constructor(SystemChunk)
+
+
+def _likeness(chunk: Chunk) -> Hashable | None:
+    """What alike chunks have in common; `None` for those that are like no other."""
+    if chunk.raw is not None:
+        return None
+    shared = (type(chunk), chunk.turn, chunk.agent, chunk.message_id)
+    if isinstance(chunk, TextChunk | ThinkingChunk):
+        return (*shared, chunk.block)
+    if isinstance(chunk, SystemChunk):
+        return (*shared, chunk.subtype, *chunk.data)
+    return None
