@@ -47,6 +47,9 @@ _SECONDS = 0.05
 Operators = Callable[[Tally, Tally], Sequence[Any]]
 """Makes the operators of the job, given who is called back and what is printed to."""
 
+Loop = Callable[[list[Chunk], int, Tally, Tally], Coroutine[Any, Any, Answer]]
+"""Does the job over chunks that come as many at once, given who is called back and what is printed to."""
+
 Job = Callable[[Tally, Tally, Stopwatch], Coroutine[Any, Any, tuple[Any, str]]]
 """Does the job under the watch; gives the last answer, and the text it should have."""
 
@@ -86,15 +89,8 @@ def stock(heard: Tally, paper: Tally) -> Sequence[Any]:
 
 def stock_throttled_by_hand(heard: Tally, paper: Tally) -> Sequence[Any]:
     """reactivex's, but for the throttle: that is the one of the loop by hand."""
-    throttle, piece = Throttle(paper, _SECONDS), piece_of()
-
-    def show(chunk: Chunk) -> None:
-        if isinstance(chunk, TextChunk):
-            throttle.held.append(piece(chunk))
-            if throttle.timer is None:
-                throttle.begin()
-
-    printed = ops.do_action(show, on_completed=throttle.end)
+    throttle = Throttle(paper, _SECONDS)
+    printed = ops.do_action(_showing(throttle), on_completed=throttle.end)
     return ops.do_action(_telling(heard)), printed, ops.reduce(_fold, Answer())
 
 
@@ -112,13 +108,40 @@ def _telling(heard: Tally) -> Callable[[Chunk], None]:
     return tell
 
 
+def _showing(throttle: Throttle) -> Callable[[Chunk], None]:
+    """Print the text of chunks now and then."""
+    piece = piece_of()
+
+    def show(chunk: Chunk) -> None:
+        if isinstance(chunk, TextChunk):
+            throttle.held.append(piece(chunk))
+            if throttle.timer is None:
+                throttle.begin()
+
+    return show
+
+
 def _fold(answer: Answer, chunk: Chunk) -> Answer:
     answer.add(chunk)
     return answer
 
 
+async def by_hand_with_callbacks(chunks: list[Chunk], burst: int, heard: Tally, paper: Tally) -> Answer:
+    """A loop over the callbacks that are handed to reactivex."""
+    answer, throttle = Answer(), Throttle(paper, _SECONDS)
+    tell, show = _telling(heard), _showing(throttle)
+    for batch in batches(chunks, burst):
+        for chunk in batch:
+            tell(chunk)
+            show(chunk)
+            answer.add(chunk)
+        await asyncio.sleep(0)
+    throttle.end()
+    return answer
+
+
 async def by_hand(chunks: list[Chunk], burst: int, heard: Tally, paper: Tally) -> Answer:
-    """One loop that does it all."""
+    """One loop with everything written out in it: no callback but the user's."""
     answer, throttle, block = Answer(), Throttle(paper, _SECONDS), -1
     callback, held, pieces = heard.write, throttle.held, answer.pieces
     for batch in batches(chunks, burst):
@@ -159,13 +182,13 @@ def _begun(turn: Turn, operators: Sequence[Any]) -> asyncio.Future[Any]:
     return answer
 
 
-def _at_once(cassette: Path, operators: Operators | None) -> Job:
+def _at_once(cassette: Path, operators: Operators | None, loop: Loop = by_hand) -> Job:
     async def do(heard: Tally, paper: Tally, watch: Stopwatch) -> tuple[Any, str]:
         async with replayed_turn(cassette) as (turn, chunks):
             with watch:
                 for _ in range(_READS):
                     if operators is None:
-                        answer: Any = await by_hand(chunks, BATCH, heard, paper)
+                        answer: Any = await loop(chunks, BATCH, heard, paper)
                     else:
                         answer = await _begun(turn, operators(heard, paper))
             return answer, turn.response.content
@@ -173,13 +196,13 @@ def _at_once(cassette: Path, operators: Operators | None) -> Job:
     return do
 
 
-def _in_bursts(cassette: Path, operators: Operators | None) -> Job:
+def _in_bursts(cassette: Path, operators: Operators | None, loop: Loop = by_hand) -> Job:
     async def do(heard: Tally, paper: Tally, watch: Stopwatch) -> tuple[Any, str]:
         async with replayed_turn(cassette) as (whole, chunks):
             with watch:
                 for _ in range(_READS):
                     if operators is None:
-                        answer: Any = await by_hand(chunks, _BURST, heard, paper)
+                        answer: Any = await loop(chunks, _BURST, heard, paper)
                     else:
                         turn = pushed_turn()
                         coming = _begun(turn, operators(heard, paper))
@@ -225,7 +248,13 @@ def cases(quick: bool) -> Iterator[Case]:
             contenders = [
                 _contender(OURS, job(cassette, ours), chunks),
                 _contender("rxccsdk, the turn alone", job(cassette, nothing), chunks, does_nothing=True),
-                _contender("a loop by hand", job(cassette, None), chunks, at_most(most)),
+                _contender(
+                    "a loop by hand over the callbacks",
+                    job(cassette, None, by_hand_with_callbacks),
+                    chunks,
+                    at_most(most),
+                ),
+                _contender("a loop by hand, all in one", job(cassette, None), chunks, at_most(most)),
                 _contender(
                     "reactivex: do_action, buffer, reduce", job(cassette, stock), chunks, times_less(8)
                 ),
