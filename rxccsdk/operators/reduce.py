@@ -103,11 +103,14 @@ def scan_response(
 
             def flow(chunks: Iterable[Chunk]) -> Iterator[SessionResponse]:
                 nonlocal news
-                for chunk in chunks:
+                coming = iter(chunks)
+                for chunk in coming:
                     fold.add(chunk)
                     news = True
                     if stop_waiting is None:
                         yield snapshot()
+                    else:
+                        fold.flow(coming)  # a burst takes no time: the rest of it is within the interval
 
             def stop() -> None:
                 nonlocal stop_waiting
