@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from reactivex import Observable, abc
@@ -87,7 +88,7 @@ class Turn(Observable[Chunk]):
         self._output_tokens: dict[str | None, int] = {}
         self._log = Log()
         self._forgotten = 0  # with replay=False: chunks that nobody can read any more
-        self._fold = ResponseFold()
+        self._backend: str | None = None
         self._folded = 0
         self._cursors: list[_Cursor] = []
         self._holders = 0
@@ -95,7 +96,8 @@ class Turn(Observable[Chunk]):
         self._submitted = False
         self._error: Exception | None = None
         self.ended_because: tuple[str, str] | None = None
-        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._ended = False
+        self._awaited: concurrent.futures.Future[None] | None = None  # by those who wait for the end
         self._lock = threading.Lock()
 
     # -- for users ----------------------------------------------------------------------------------------
@@ -109,13 +111,14 @@ class Turn(Observable[Chunk]):
     @property
     def backend(self) -> str | None:
         """Which SDK the prompt went through; `None` before it was sent."""
-        return self._fold.backend
+        return self._backend
 
     @property
     def response(self) -> SessionResponse:
         """The turn reduced, as far as it has come."""
         with self._lock:
             self._catch_up()
+            self._fold.backend = self._backend
             return self._fold.response(ended=self.ended_because)
 
     async def interrupt(self) -> None:
@@ -204,7 +207,7 @@ class Turn(Observable[Chunk]):
             return
         cursor.index = self._forgotten
         self._cursors.append(cursor)
-        if not self._submitted and not self._done.done():
+        if not self._submitted and not self._ended:
             self._submitted = True
             self._conductor.enqueue(self)
         loop.call_soon(self._read, cursor)
@@ -212,14 +215,14 @@ class Turn(Observable[Chunk]):
     def _leave(self, cursor: _Cursor) -> None:
         if cursor in self._cursors:
             self._cursors.remove(cursor)
-            if not self._cursors and not self._holders and not self._done.done():
+            if not self._cursors and not self._holders and not self._ended:
                 self._left_alone()
 
     def _replay_here(self, cursor: _Cursor) -> None:
         """Serve a subscriber whose session's loop is not there: nothing more can come."""
         while cursor.index < len(self._log):
             self._read_some(cursor, _BATCH)
-        if not self._done.done():
+        if not self._ended:
             self.finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
         self._tell_end(cursor)
 
@@ -246,7 +249,7 @@ class Turn(Observable[Chunk]):
             loop = self._conductor.loop
             assert loop is not None, "a subscriber reads on its session's loop"
             loop.call_soon(self._read, cursor)
-        elif self._done.done():
+        elif self._ended:
             self._tell_end(cursor)
 
     def _read_some(self, cursor: _Cursor, budget: int) -> int:
@@ -285,7 +288,7 @@ class Turn(Observable[Chunk]):
     def begin(self, index: int, backend: str) -> None:
         """The prompt was written, as the session's turn of this number, with this SDK."""
         self.index = index
-        self._fold.backend = backend
+        self._backend = backend
         self._status = "running"
 
     def push(self, chunks: list[Chunk]) -> None:
@@ -314,7 +317,7 @@ class Turn(Observable[Chunk]):
             error: what subscribers get instead of completion.
             because: for the response of a turn without a result: its error kind, and the error in words.
         """
-        if self._done.done():
+        if self._ended:
             return
         self._status = status
         if self.before_end is not None and self._conductor.loop is not None:
@@ -327,7 +330,10 @@ class Turn(Observable[Chunk]):
         self._error, self.ended_because = error, because
         if isinstance(error, RxccError) and error.partial is None:
             error.partial = self.response
-        self._done.set_result(None)
+        with self._lock:
+            self._ended, awaited = True, self._awaited
+        if awaited is not None:
+            awaited.set_result(None)
         for cursor in tuple(self._cursors):
             self._read(cursor)
         if not self._replay:
@@ -347,7 +353,13 @@ class Turn(Observable[Chunk]):
 
     async def wait(self) -> None:
         """Wait until the turn has ended; from any loop."""
-        await asyncio.shield(asyncio.wrap_future(self._done))
+        with self._lock:
+            if self._ended:
+                return
+            if self._awaited is None:
+                self._awaited = concurrent.futures.Future()
+            awaited = self._awaited
+        await asyncio.shield(asyncio.wrap_future(awaited))
 
     async def _end(self, why: str) -> None:
         loop = self._conductor.loop
@@ -356,7 +368,7 @@ class Turn(Observable[Chunk]):
             return
 
         def end() -> None:
-            if self._done.done():
+            if self._ended:
                 return
             if self.index is None:
                 self._conductor.withdraw(self)
@@ -371,10 +383,14 @@ class Turn(Observable[Chunk]):
             if isinstance(chunk, MessageChunk) and chunk.event == "delta" and chunk.usage:
                 self._output_tokens[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)
         spent, limit = sum(self._output_tokens.values()), self._max_output_tokens
-        if limit is not None and spent > limit and not self._done.done():
+        if limit is not None and spent > limit and not self._ended:
             self._max_output_tokens = None
             words = f"max_output_tokens={limit} was exceeded: {spent} tokens."
             self._conductor.interrupt_turn(self, words, "limit")
+
+    @cached_property
+    def _fold(self) -> ResponseFold:
+        return ResponseFold()
 
     def _catch_up(self) -> None:
         while self._folded < len(self._log):
