@@ -109,10 +109,11 @@ def of_type(*classes: type[_C]) -> Operator[Any, _C]:
     """
     if not classes:
         raise TypeError("of_type() needs at least one chunk class, as in of_type(ToolUseChunk).")
+    kinds = classes if len(classes) > 1 else classes[0]  # a class is asked for sooner than a tuple of one
 
     def operator(source: Observable[Any]) -> Observable[_C]:
         def flow(items: Iterable[Any]) -> Iterator[_C]:
-            return (item for item in items if isinstance(item, classes))
+            return (item for item in items if isinstance(item, kinds))
 
         return Stage(source, lambda following, scheduler: Sink(flow))
 

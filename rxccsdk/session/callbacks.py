@@ -43,11 +43,13 @@ class CallbackRunner(Generic[_T]):
 
     def hear(self, values: Iterable[_T]) -> Iterator[_T]:
         """Give the values of a burst as they are, each when the callback was called with it or it waits."""
+        say = self.say  # within a burst only `follow` changes it
         for value in values:
             try:
-                result = self.say(value)
+                result = say(value)
                 if result is not None:
                     self.follow(result)
+                    say = self.say
             except Exception as error:
                 self.failed(error)
             if self.left:

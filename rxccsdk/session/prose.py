@@ -157,16 +157,16 @@ class Pieces:
     def flow(self, items: Iterable[Any]) -> Iterator[str]:
         """Give the pieces of the items of a burst; a string is one."""
         block, agent, turn = self._same
+        kind = TextChunk
         for item in items:
-            text = type(item) is TextChunk
-            if text and item.block is block and item.agent is agent and item.turn is turn:
+            if item.__class__ is kind and item.block is block and item.agent is agent and item.turn is turn:
                 yield item.text
             elif isinstance(item, str):
                 yield item
             else:
                 piece = self.of(item)
                 if piece is not None:
-                    if text:
+                    if item.__class__ is kind:
                         block, agent, turn = self._same = item.block, item.agent, item.turn
                     yield piece
 
@@ -184,15 +184,16 @@ class Pieces:
             on_retraction: gets the chunk that takes back text which was said.
         """
         block, agent, turn = self._same
+        kind = TextChunk
+        piece: str | None
         for item in items:
-            text = type(item) is TextChunk
-            if text and item.block is block and item.agent is agent and item.turn is turn:
+            if item.__class__ is kind and item.block is block and item.agent is agent and item.turn is turn:
                 piece = item.text
             elif isinstance(item, str):
                 piece = item
             else:
                 piece = self.of(item)
-                if text and piece is not None:
+                if piece is not None and item.__class__ is kind:
                     block, agent, turn = self._same = item.block, item.agent, item.turn
                 elif (
                     on_retraction is not None
