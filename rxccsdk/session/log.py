@@ -1,9 +1,9 @@
 """What a turn has said, kept for those who come late, in little more than its words take.
 
 A chunk takes twenty times the text of a short delta, and the garbage collector walks over each one that is
-kept, again and again. So in a long turn chunks that are alike are kept as what differs between them, and made
-into chunks again, equal to those that passed, for who reads them later. Up to some length that is not worth
-its time.
+kept, again and again. So chunks that are alike are kept as what differs between them, and made into chunks
+again, equal to those that passed, for who reads them later. Where many come at once there is a hurry, and
+they are kept as they are; but not in a long turn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from rxccsdk.chunks import Chunk, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
 
-_LONG = 16_384  # chunks: as many are kept as they are
+_MANY = 32  # chunks that come together: they are kept as they are,
+_LONG = 16_384  # but not from this place in the turn on
 _WEAVE = 32_768  # chunks kept in one weave: a read counts from its beginning, and it is forgotten as one
 _STRANDS = 256  # as many as a byte can tell apart
 
@@ -28,7 +29,7 @@ class Log:
     """
 
     def __init__(self) -> None:
-        self._parts: list[list[Chunk] | _Weave] = []
+        self._parts: list[_Plain | _Weave] = []
         self._starts: list[int] = []  # the place of each part's first chunk
         self._fresh: list[Chunk] = []  # what came last: most who read are there
         self._fresh_start = 0
@@ -63,21 +64,25 @@ class Log:
 
     def _keep_fresh(self) -> None:
         fresh, self._fresh = self._fresh, []
+        kind = _Plain if len(fresh) >= _MANY and self._fresh_start < _LONG else _Weave
         at = 0
         while at < len(fresh):
-            if not self._parts or self._is_full(self._parts[-1]):
+            if not self._parts or type(self._parts[-1]) is not kind or self._parts[-1].full:
                 self._starts.append(self._fresh_start + at)
-                self._parts.append(_Weave() if self._fresh_start + at >= _LONG else [])
-            part = self._parts[-1]
-            if isinstance(part, list):
-                part.extend(fresh)
-                at = len(fresh)
-            else:
-                at = part.take(fresh, at)
+                self._parts.append(kind())
+            at = self._parts[-1].take(fresh, at)
         self._fresh_start += len(fresh)
 
-    def _is_full(self, part: list[Chunk] | _Weave) -> bool:
-        return self._fresh_start >= _LONG if isinstance(part, list) else part.full
+
+class _Plain(list[Chunk]):
+    """Chunks as they are."""
+
+    full = False
+
+    def take(self, chunks: Sequence[Chunk], at: int) -> int:
+        """Take chunks from there on; say where it stopped."""
+        self += chunks[at:]
+        return len(chunks)
 
 
 class _Weave:
