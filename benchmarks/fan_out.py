@@ -20,6 +20,7 @@ from reactivex.subject import ReplaySubject, Subject
 
 from benchmarks.harness import Aim, Case, Contender, Measure, Stopwatch, at_most, times_less
 from rxccsdk import Chunk, TextChunk, Turn
+from rxccsdk.session.stretch import stretches
 
 OURS = "rxccsdk, a turn"
 
@@ -57,7 +58,7 @@ class OurTurn:
         self._turn.subscribe(on_next, on_completed=on_completed)
 
     def push(self, burst: list[Chunk]) -> None:
-        self._turn.push(burst)
+        self._turn.push(stretches(burst))
 
     def finish(self) -> None:
         self._turn.finish("completed")

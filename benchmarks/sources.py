@@ -37,6 +37,7 @@ from rxccsdk import (
     UserChunk,
     testing,
 )
+from rxccsdk.session.stretch import stretches
 from rxccsdk.testing import reply
 from rxccsdk.testing.steps import to_line
 
@@ -152,7 +153,7 @@ def pushed_turn() -> Turn:
 def past_turn(chunks: list[Chunk]) -> Turn:
     """A turn that is over; it hands out these chunks, which came in one read and so are kept as they came."""
     turn = pushed_turn()
-    turn.push(chunks)
+    turn.push(stretches(chunks))
     turn.finish("completed")
     return turn
 

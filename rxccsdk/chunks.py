@@ -198,6 +198,15 @@ class UnknownChunk(Chunk):
     frame: Frame
 
 
+class Stretch(list[Any]):
+    """Pieces of one block that arrived together: they differ in their words, `seq` and `at` only.
+
+    What is asked of one of them holds for all. Fewer than `LEAST` are not worth being told apart.
+    """
+
+    LEAST = 16
+
+
 def quick_constructor(cls: type[_C]) -> Callable[..., _C]:
     """Make a constructor for a chunk class that costs a third of the class's own.
 

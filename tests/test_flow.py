@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, note
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from rxccsdk import Chunk, TextChunk, Turn
 from rxccsdk import operators as cc
+from rxccsdk.chunks import Stretch
 from rxccsdk.operators.replay import Opening
 from rxccsdk.session.flow import End, Inlet
+from rxccsdk.session.stretch import stretches
 from rxccsdk.testing.strategies import turns
 from tests.operator_laws import EVERY, Case, Clock, Hot, Strict, said
 from tests.test_operators_contract import readable
@@ -83,7 +85,7 @@ async def by_bursts(case: Case, bursts: Bursts, watcher: Watcher, seconds: float
     watcher.leave = subscription.dispose
     await asyncio.sleep(0)
     for burst in bursts:
-        turn.push(burst)
+        turn.push(stretches(burst))
         if seconds:
             clock.advance_by(seconds)
     turn.finish("completed")
@@ -115,6 +117,14 @@ def cut(items: list[Chunk], sizes: list[int]) -> Iterator[list[Chunk]]:
     yield items[at:]
 
 
+@pytest.fixture(params=[2, Stretch.LEAST], ids=["stretches", "bursts"])
+def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many pieces of one block come as a stretch; the turns that are made up have no long ones."""
+    monkeypatch.setattr(Stretch, "LEAST", request.param)
+
+
+@pytest.mark.usefixtures("least")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     turn=turns(),
     sizes=st.lists(st.integers(0, 9), max_size=6),
@@ -133,6 +143,8 @@ def test_bursts_are_items_one_by_one(turn: list[Chunk], sizes: list[int], leaves
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("least")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turn=turns(), sizes=st.lists(st.integers(0, 9), max_size=6), raises_at=st.integers(1, 40))
 def test_who_raises_in_a_burst_gets_the_rest_of_it(
     turn: list[Chunk], sizes: list[int], raises_at: int
@@ -159,7 +171,7 @@ def test_each_error_of_a_burst_is_reported() -> None:
 
         turn.pipe(cc.text()).subscribe(fail)
         await asyncio.sleep(0)
-        turn.push([said("a"), said("b"), said("c", 1)])
+        turn.push([[said("a"), said("b"), said("c", 1)]])
         return [error["exception"].args[0] for error in conductor.errors]
 
     assert asyncio.run(main()) == ["a", "b", "c"]
@@ -234,7 +246,7 @@ def test_leaving_empties_what_is_on_its_way() -> None:
         turn = Turn(Alone(), "go")
         subscription = turn.pipe(cc.tap_chunks(hear), cc.of_type(TextChunk), cc.to_response()).subscribe()
         await asyncio.sleep(0)
-        turn.push([said("a"), said("b"), said("c")])
+        turn.push([[said("a"), said("b"), said("c")]])
 
     subscription: Any = None
     asyncio.run(main())

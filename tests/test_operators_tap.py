@@ -16,6 +16,7 @@ from reactivex.testing import TestScheduler
 
 from rxccsdk import operators as cc
 from rxccsdk.session.callbacks import CallbackRunner
+from rxccsdk.session.flow import End
 from tests.operator_laws import Hot, Strict, gathered, said, within_subscribe
 
 
@@ -381,11 +382,11 @@ async def test_drained() -> None:
         await asyncio.sleep(0)
         log.append(item)
 
-    runner = CallbackRunner(callback)
+    runner, end = CallbackRunner(callback), End()
     await runner.drained()
-    assert list(runner.hear([1, 2])) == [1, 2]
+    assert list(runner.hear([1, 2], end)) == [1, 2]
     await runner.drained()
     assert log == [1, 2]
-    assert list(runner.hear([3])) == [3]
+    assert list(runner.hear([3], end)) == [3]
     await runner.drained()
     assert log == [1, 2, 3]

@@ -274,7 +274,7 @@ async def test_without_replay_nothing_is_kept_and_late_ones_see_what_comes(scrip
         turn = session.stream("go", replay=False)
         everything = await collect(turn)
         assert "".join(c.text for c in everything if isinstance(c, TextChunk)) == "one two three"
-        assert turn._log._fresh == turn._log._parts == []
+        assert turn._log._parts == []
         assert await collect(turn) == []
         assert turn.response.content == "one two three"
 

@@ -11,6 +11,7 @@ from rxccsdk.chunks import TextChunk, ThinkingChunk
 from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
 from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
 from rxccsdk.session.flow import Inlet
+from rxccsdk.session.stretch import Alike, text_of
 
 _T = TypeVar("_T")
 
@@ -79,11 +80,14 @@ def buffer_text(
 
             def flow(items: Iterable[Any]) -> Iterator[Any]:
                 nonlocal size
-                for item in items:
+                alike, coming = isinstance(items, Alike), iter(items)
+                for item in coming:
                     same = type(item) is kind
                     if same and item.block is block and item.agent is agent and item.turn is turn:
                         run.words.append(item.text)
-                        if chars is not None:
+                        if alike and chars is None:
+                            run.words.extend(map(text_of, coming))
+                        elif chars is not None:
                             run.size += len(item.text)
                             size += len(item.text)
                             if size >= chars:

@@ -30,11 +30,11 @@ from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.reduce import turn_of
 from rxccsdk.session.flow import Inlet
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.stretch import PIECES, Alike
 from rxccsdk.session.turn import Turn
 
 _T = TypeVar("_T")
 
-_PIECES = (TextChunk, ThinkingChunk, ToolInputChunk)
 _HEARD = {
     TextChunk: "text",
     ThinkingChunk: "thinking",
@@ -137,7 +137,7 @@ class _Silence:
         self.last, self.last_at = item, now
         if self.start is None:
             self.start = now
-        if isinstance(item, _PIECES) or not isinstance(item, Chunk):
+        if isinstance(item, PIECES) or not isinstance(item, Chunk):
             self.content = True
         elif isinstance(item, ToolUseChunk):
             self.content = True
@@ -230,7 +230,11 @@ class _Guard:
             if self._clock is not None:
                 self._wait(self._clock, self._clock.now())
 
-    def flow(self, items: Iterable[_T]) -> Iterator[_T]:
+    def flow(self, items: Iterable[_T]) -> Iterable[_T]:
+        heard = self._hear(items)
+        return Alike(items.first, heard) if isinstance(items, Alike) else heard
+
+    def _hear(self, items: Iterable[_T]) -> Iterator[_T]:
         clock = self._clock
         if clock is None:
             clock = self._clock = clock_on(self._scheduler)
@@ -240,7 +244,7 @@ class _Guard:
             if self._over:
                 return
             self._begun = True
-            if silence.content and isinstance(item, _PIECES):
+            if silence.content and isinstance(item, PIECES):
                 silence.last, silence.last_at = item, now  # all that is new, and the timer goes on
             elif clock is not None:
                 silence.hear(item, now)

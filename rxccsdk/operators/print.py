@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TypeVar
 
 from reactivex import Observable, abc
@@ -54,8 +54,8 @@ def print_text(
             printer = Printer(file, every=every, later=lambda: later_on(scheduler or given))
             pieces = Pieces(agents=agents)
 
-            def flow(items: Iterable[_T]) -> Iterator[_T]:
-                return pieces.hear(items, printer, printer.mark_retracted)
+            def flow(items: Iterable[_T]) -> Iterable[_T]:
+                return pieces.hear(items, printer, following.end, printer.mark_retracted)
 
             def on_error(error: Exception) -> None:
                 printer.flush()
@@ -65,7 +65,7 @@ def print_text(
                 printer.flush()
                 following.on_completed()
 
-            return Sink(flow, None, on_error, on_completed, printer.leave)
+            return Sink(flow, None, on_error, on_completed, printer.flush)
 
         return Stage(source, wrap)
 

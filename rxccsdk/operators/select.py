@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -20,8 +21,11 @@ from rxccsdk.chunks import (
 from rxccsdk.operators.core import Operator, Sink, Stage
 from rxccsdk.session.flow import Inlet
 from rxccsdk.session.prose import Pieces
+from rxccsdk.session.stretch import Alike, none_of, text_of
 
 _C = TypeVar("_C", bound=Chunk)
+
+_TOOLS = (ToolUseChunk, ToolProgressChunk, ToolResultChunk)
 
 
 def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -> Operator[Chunk, str]:
@@ -112,7 +116,9 @@ def of_type(*classes: type[_C]) -> Operator[Any, _C]:
     kinds = classes if len(classes) > 1 else classes[0]  # a class is asked for sooner than a tuple of one
 
     def operator(source: Observable[Any]) -> Observable[_C]:
-        def flow(items: Iterable[Any]) -> Iterator[_C]:
+        def flow(items: Iterable[Any]) -> Iterable[_C]:
+            if isinstance(items, Alike):
+                return items if isinstance(items.first, kinds) else none_of(items)
             return (item for item in items if isinstance(item, kinds))
 
         return Stage(source, lambda following, scheduler: Sink(flow))
@@ -145,14 +151,25 @@ def thinking(separator: str = "\n\n", agents: str = "main") -> Operator[Chunk, s
 
     everyone, agent = agents == "all", None if agents == "main" else agents
 
+    def brings_thinking(chunk: Chunk) -> bool:
+        return isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent)
+
     def operator(source: Observable[Chunk]) -> Observable[str]:
         def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
             last: ThinkingChunk | None = None
 
-            def flow(chunks: Iterable[Chunk]) -> Iterator[str]:
+            def flow(chunks: Iterable[Chunk]) -> Iterable[str]:
+                if not isinstance(chunks, Alike):
+                    return pieces(chunks)
+                if not brings_thinking(chunks.first):
+                    return none_of(chunks)
+                coming = iter(chunks)
+                return chain(pieces(islice(coming, 1)), map(text_of, coming))
+
+            def pieces(chunks: Iterable[Any]) -> Iterator[str]:
                 nonlocal last
                 for chunk in chunks:
-                    if isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent):
+                    if brings_thinking(chunk):
                         goes_on = last is None or (last.block == chunk.block and last.turn == chunk.turn)
                         last = chunk
                         yield chunk.text if goes_on else separator + chunk.text
@@ -187,12 +204,11 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
     def operator(
         source: Observable[Chunk],
     ) -> Observable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-        def flow(chunks: Iterable[Chunk]) -> Iterator[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-            for chunk in chunks:
-                if isinstance(chunk, (ToolUseChunk, ToolProgressChunk, ToolResultChunk)) and (
-                    everyone or chunk.agent == agent
-                ):
-                    yield chunk
+        def flow(chunks: Iterable[Any]) -> Iterable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
+            if isinstance(chunks, Alike):
+                return none_of(chunks)
+            told = (chunk for chunk in chunks if isinstance(chunk, _TOOLS))
+            return told if everyone else (chunk for chunk in told if chunk.agent == agent)
 
         return Stage(source, lambda following, scheduler: Sink(flow))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from reactivex import Observable, abc
@@ -10,7 +11,7 @@ from reactivex import Observable, abc
 from rxccsdk.chunks import Chunk
 from rxccsdk.operators.core import Keeping, Operator, Sink, Stage
 from rxccsdk.session.callbacks import CallbackRunner
-from rxccsdk.session.flow import Flow, Inlet
+from rxccsdk.session.flow import End, Flow, Inlet
 from rxccsdk.session.prose import Pieces
 
 _T = TypeVar("_T")
@@ -49,7 +50,7 @@ def tap_chunks(
         2
     """
 
-    return _tap(callback, on_error, lambda runner: runner.hear)
+    return _tap(callback, on_error, lambda runner, end: partial(runner.hear, end=end))
 
 
 def tap_text(
@@ -80,9 +81,9 @@ def tap_text(
         ['a', 'b']
     """
 
-    def hearing(runner: CallbackRunner[str]) -> Flow:
+    def hearing(runner: CallbackRunner[str], end: End) -> Flow:
         pieces = Pieces(agents=agents)
-        return lambda items: pieces.hear(items, runner)
+        return lambda items: pieces.hear(items, runner, end)
 
     return _tap(callback, on_error, hearing)
 
@@ -90,7 +91,7 @@ def tap_text(
 def _tap(
     callback: Callable[[Any], Awaitable[Any] | Any],
     report: Callable[[Exception], Any] | None,
-    hearing: Callable[[CallbackRunner[Any]], Flow],
+    hearing: Callable[[CallbackRunner[Any], End], Flow],
 ) -> Keeping:
     """Call the callback as a flow says that is made anew for each subscription."""
 
@@ -98,7 +99,7 @@ def _tap(
         def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
             runner = CallbackRunner(callback, report)
             return Sink(
-                hearing(runner),
+                hearing(runner, following.end),
                 on_error=lambda error: runner.when_done(lambda: following.on_error(error)),
                 on_completed=lambda: runner.when_done(following.on_completed),
                 dispose=runner.cancel,

@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from rxccsdk.session.flow import End
+from rxccsdk.session.stretch import Alike
+
 _log = logging.getLogger("rxccsdk")
 _T = TypeVar("_T")
 
@@ -25,7 +28,6 @@ class CallbackRunner(Generic[_T]):
 
     Attributes:
         say: what takes the next value: the callback, or the queue.
-        left: it was cancelled.
     """
 
     def __init__(
@@ -37,40 +39,56 @@ class CallbackRunner(Generic[_T]):
         self._on_error = on_error
         self._waiting: deque[_T] = deque()
         self.say: Callable[[_T], Any] = callback
-        self.left = False
         self._task: asyncio.Task[None] | None = None
         self._on_done: Callable[[], None] | None = None
 
-    def hear(self, values: Iterable[_T]) -> Iterator[_T]:
-        """Give the values of a burst as they are, each when the callback was called with it or it waits."""
-        say = self.say  # within a burst only `follow` changes it
+    def hear(self, values: Iterable[_T], end: End) -> Iterable[_T]:
+        """Give the values of a burst as they are, each when the callback was called with it or it waits.
+
+        Args:
+            values: of the burst.
+            end: of the pipe; when it has left, also by what the callback does, nothing more is given.
+        """
+        heard = self._hear(values, end, of_text=False)
+        return Alike(values.first, heard) if isinstance(values, Alike) else heard
+
+    def hear_texts(self, items: Iterable[Any], end: End) -> Iterator[Any]:
+        """Give items as they are, each when the callback was called with its text or that waits."""
+        return self._hear(items, end, of_text=True)
+
+    def _hear(self, values: Iterable[Any], end: End, *, of_text: bool) -> Iterator[Any]:
+        say = self.say
         for value in values:
             try:
-                result = say(value)
-                if result is not None:
-                    self.follow(result)
-                    say = self.say
+                given = say(value.text if of_text else value)
+                if given is not None:
+                    say = self.follow(given)
             except Exception as error:
                 self.failed(error)
-            if self.left:
+            if end.stopped:
                 return
             yield value
 
-    def follow(self, result: Any) -> None:
-        """Await what the callback gave, if that can be awaited; from now on values wait for their turn."""
+    def follow(self, result: Any) -> Callable[[_T], Any]:
+        """Await what the callback gave, if that can be awaited; from now on values wait for their turn.
+
+        Returns:
+            What takes the next value.
+        """
         if not inspect.isawaitable(result):
-            return
+            return self.say
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
             if inspect.iscoroutine(result):
                 result.close()
             self.failed(error)
-            return
+            return self.say
         self._task = loop.create_task(self._run(result))
         self.say = self._waiting.append
         if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
             self._task.add_done_callback(lambda _: result.close())
+        return self.say
 
     def when_done(self, action: Callable[[], None]) -> None:
         """Do this when every value was handled; at once, if they all were."""
@@ -86,7 +104,6 @@ class CallbackRunner(Generic[_T]):
 
     def cancel(self) -> None:
         """Handle no more values, and cancel the callback that runs."""
-        self.left = True
         self._waiting.clear()
         self._on_done = None
         task, self._task = self._task, None

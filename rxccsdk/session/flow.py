@@ -13,9 +13,13 @@ from typing import Any, cast
 
 from reactivex import abc
 
+from rxccsdk.chunks import Stretch
+from rxccsdk.session.stretch import Alike
+
 Flow = Callable[[Iterable[Any]], Iterable[Any]]
 """Takes the items of a burst and gives what comes of them, each before it takes the next. It is called anew
-for every burst, so what it has to remember is not its own, and is up to date whenever an item is given."""
+for every burst, so what it has to remember is not its own, and is up to date whenever an item is given. The
+items may be `Alike`: then it may ask the first what it would ask each, and say so of what it gives on."""
 
 Report = Callable[[Exception], None]
 """Told what a subscriber raises at an item; it gets the other items all the same."""
@@ -72,7 +76,7 @@ class End:
         try:
             while length_hint(source):
                 try:
-                    pulled: Iterable[Any] = source
+                    pulled: Iterable[Any] = Alike(items[0], source) if type(items) is Stretch else source
                     for flow in flows:
                         pulled = flow(pulled)
                     self.tell(pulled, report)

@@ -12,9 +12,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol
 
-from rxccsdk.chunks import Chunk, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
+from rxccsdk.chunks import Chunk, Stretch, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
+from rxccsdk.session.stretch import text_of
 
 _MANY = 32  # chunks that come together: they are kept as they are,
 _LONG = 16_384  # but not from this place in the turn on
@@ -29,60 +31,71 @@ class Log:
     """
 
     def __init__(self) -> None:
-        self._parts: list[_Plain | _Weave] = []
+        self._parts: list[Sequence[Chunk] | _Weave] = []
         self._starts: list[int] = []  # the place of each part's first chunk
-        self._fresh: list[Chunk] = []  # what came last: most who read are there
-        self._fresh_start = 0
+        self._fresh = 0  # parts that came last, as they are: most who read are there
+        self._length = 0
 
     def __len__(self) -> int:
         """The place after the last chunk."""
-        return self._fresh_start + len(self._fresh)
+        return self._length
 
-    def extend(self, chunks: Sequence[Chunk]) -> None:
-        """Append chunks that arrived together."""
+    def extend(self, parts: Sequence[Sequence[Chunk]]) -> None:
+        """Append chunks that arrived together, as `stretches` gives them. They are the log's from now on."""
         self._keep_fresh()
-        self._fresh = list(chunks)
+        for part in parts:
+            self._append(part)
+        self._fresh = len(parts)
 
-    def read(self, place: int, most: int) -> list[Chunk]:
-        """Give the chunks from a place on: some, not more than asked for; none at the end only."""
-        if place >= self._fresh_start:
-            start = place - self._fresh_start
-            return self._fresh[start : start + most]
-        part = bisect_right(self._starts, place) - 1
-        start = place - self._starts[part]
-        return self._parts[part][start : start + most]
+    def read(self, place: int, most: int) -> Sequence[Chunk]:
+        """Give the chunks from a place on: some, not more than asked for; none at the end only.
+
+        They are the log's; where all of them are pieces of one block, they may be a `Stretch`.
+        """
+        if place >= self._length:
+            return ()
+        number = bisect_right(self._starts, place) - 1
+        part, start = self._parts[number], place - self._starts[number]
+        if isinstance(part, _Weave):
+            return part.read(start, most)
+        if start == 0 and len(part) <= most:
+            return part
+        chunks = part[start : start + most]
+        return Stretch(chunks) if isinstance(part, Stretch) else chunks
 
     def forget(self, place: int) -> None:
         """Drop what is before this place, or not much more than it."""
-        if place >= len(self):
-            self._fresh_start = len(self)
-            self._fresh, self._parts, self._starts = [], [], []
-            return
         whole = bisect_right(self._starts, place) - 1  # a part that is still read from stays
+        if place >= self._length:
+            whole = len(self._parts)
         if whole > 0:
             del self._parts[:whole], self._starts[:whole]
+            self._fresh = min(self._fresh, len(self._parts))
+
+    def _append(self, part: Sequence[Chunk] | _Weave) -> None:
+        self._parts.append(part)
+        self._starts.append(self._length)
+        self._length += len(part)
 
     def _keep_fresh(self) -> None:
-        fresh, self._fresh = self._fresh, []
-        kind = _Plain if len(fresh) >= _MANY and self._fresh_start < _LONG else _Weave
-        at = 0
-        while at < len(fresh):
-            if not self._parts or type(self._parts[-1]) is not kind or self._parts[-1].full:
-                self._starts.append(self._fresh_start + at)
-                self._parts.append(kind())
-            at = self._parts[-1].take(fresh, at)
-        self._fresh_start += len(fresh)
-
-
-class _Plain(list[Chunk]):
-    """Chunks as they are."""
-
-    full = False
-
-    def take(self, chunks: Sequence[Chunk], at: int) -> int:
-        """Take chunks from there on; say where it stopped."""
-        self += chunks[at:]
-        return len(chunks)
+        """Fold what came last, where that is worth its time."""
+        if not self._fresh:
+            return
+        fresh: Any = self._parts[-self._fresh :]
+        start = self._starts[-self._fresh]
+        if start < _LONG and self._length - start >= _MANY:
+            return
+        del self._parts[-self._fresh :], self._starts[-self._fresh :]
+        self._length = start
+        for chunks in fresh:
+            at = 0
+            while at < len(chunks):
+                weave = self._parts[-1] if self._parts else None
+                if not isinstance(weave, _Weave) or weave.full:
+                    self._append(weave := _Weave())
+                taken = weave.take(chunks, at)
+                self._length += taken
+                at += taken
 
 
 class _Weave:
@@ -97,19 +110,34 @@ class _Weave:
         self._strands: list[_Strand] = [_Odd()]
         self._like: dict[Hashable, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     @property
     def full(self) -> bool:
         """Whether this one should take no more."""
         return len(self._order) >= _WEAVE or len(self._strands) == _STRANDS
 
     def take(self, chunks: Sequence[Chunk], at: int) -> int:
-        """Take chunks from there on, until full; say where it stopped."""
+        """Take chunks from there on, until full; say how many."""
+        before = len(self._order)
         while at < len(chunks) and not self.full:
             number = self._strand_for(chunks[at])
             taken = self._strands[number].take(chunks, at)
             self._order += number.to_bytes(1, "big") * taken
             at += taken
-        return at
+        return len(self._order) - before
+
+    def read(self, start: int, most: int) -> list[Chunk]:
+        """Give chunks from a place on."""
+        order = self._order[start : start + most]
+        strands = {
+            number: self._strands[number].read(self._order.count(number, 0, start), order.count(number))
+            for number in set(order)
+        }
+        if len(strands) == 1 and isinstance(self._strands[order[0]], _Pieces):
+            return Stretch(strands[order[0]])
+        return [next(strands[number]) for number in order]
 
     def _strand_for(self, chunk: Chunk) -> int:
         kind, key = type(chunk), _likeness(chunk)
@@ -120,15 +148,6 @@ class _Weave:
             number = self._like[key] = len(self._strands)
             self._strands.append(_Pieces(chunk) if kind is not SystemChunk else _Reports(chunk))
         return number
-
-    def __getitem__(self, places: slice) -> list[Chunk]:
-        start, stop, _ = places.indices(len(self._order))
-        order = self._order[start:stop]
-        strands = {
-            number: self._strands[number].read(self._order.count(number, 0, start), order.count(number))
-            for number in set(order)
-        }
-        return [next(strands[number]) for number in order]
 
 
 class _Strand(Protocol):
@@ -158,6 +177,11 @@ class _Pieces:
         agent, message_id = first.agent, first.message_id
         texts, seqs, ats = self._texts, self._seqs, self._ats
         before = len(texts)
+        if isinstance(chunks, Stretch) and start == 0:
+            texts.extend(map(text_of, chunks))
+            seqs.extend(map(_seq_of, chunks))
+            ats.extend(map(_at_of, chunks))
+            return len(chunks)
         for chunk in islice(chunks, start, None):
             if (
                 chunk.__class__ is not kind
@@ -222,6 +246,7 @@ class _Odd:
         return islice(self._chunks, start, start + count)
 
 
+_seq_of, _at_of = attrgetter("seq"), attrgetter("at")
 _PIECE = {kind: quick_constructor(kind) for kind in (TextChunk, ThinkingChunk)}
 _report = quick_constructor(SystemChunk)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from rxccsdk.chunks import RetractedChunk
+from rxccsdk.session.flow import End
 
 _log = logging.getLogger("rxccsdk")
 
@@ -41,7 +42,6 @@ class Printer:
 
     Attributes:
         say: what takes the next piece: `write`, or while an interval runs, the list of what is held.
-        left: nobody prints any more.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Printer:
         self._held: list[str] = []
         self._stop_waiting: Callable[[], None] | None = None
         self.say: Callable[[str], None] = self.write
-        self.left = False
         self._line_open = False
         self.wrote = False
         self.silenced = False
@@ -71,7 +70,22 @@ class Printer:
             self._write_held()
             self._wait()
 
-    def follow(self, waits: object) -> None:
+    def hear_texts(self, items: Iterable[Any], end: End) -> Iterator[Any]:
+        """Give items as they are, each when its text was written or is held."""
+        coming = iter(items)
+        for item in coming:
+            self.write(item.text)
+            if end.stopped:
+                return
+            yield item
+            if self._stop_waiting is not None:
+                break
+        hold = self._held.append  # an interval is longer than a burst
+        for item in coming:
+            hold(item.text)
+            yield item
+
+    def follow(self, given: object) -> None:
         """Nothing waits: `say` gives nothing."""
 
     def failed(self, error: Exception) -> None:
@@ -98,11 +112,6 @@ class Printer:
         self._write_held()
         if self._line_open and _writes_lines(self._file):
             self._put("\n")  # what it would do at its own flush, which reads [words] as markup
-
-    def leave(self) -> None:
-        """Write what is held; nothing more will come."""
-        self.left = True
-        self.flush()
 
     def end_line(self) -> None:
         """Write one newline, after all else."""

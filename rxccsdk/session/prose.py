@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from rxccsdk.chunks import (
@@ -17,9 +18,8 @@ from rxccsdk.chunks import (
     UnknownChunk,
     UserChunk,
 )
-
-_CONTENT = (ThinkingChunk, ToolInputChunk, ToolUseChunk, UnknownChunk)
-_TELLING = frozenset((*_CONTENT, MessageChunk, UserChunk, RetractedChunk, ResultChunk))
+from rxccsdk.session.flow import End
+from rxccsdk.session.stretch import Alike, none_of, text_of
 
 
 class Prose:
@@ -66,29 +66,32 @@ class Prose:
 
     def pass_over(self, chunk: Chunk) -> None:
         """Take note of a chunk that is no text."""
-        if type(chunk) not in _TELLING:
-            return
-        if isinstance(chunk, _CONTENT):
-            self._other_content(chunk)
-        elif isinstance(chunk, MessageChunk):
-            if chunk.event == "start" and self.last is not None and self.last.agent == chunk.agent:
-                self._neighbours = False
-            elif chunk.event == "delta" and chunk.agent is None:
-                self._cut_short = chunk.stop_reason == "max_tokens"
-        elif isinstance(chunk, UserChunk):
-            if chunk.agent is None and chunk.synthetic:
-                asked = self._cut_short or "resume directly" in chunk.text.lower()
-                ends_in_text = next(reversed(self._standing.values()), False)
-                self._continues = asked and (ends_in_text or self._continues)
-        elif isinstance(chunk, RetractedChunk):
-            for block in chunk.blocks:
-                self._standing.pop(block, None)
-            if self._continued_by in chunk.blocks:
-                self._continues = True  # what continued does not stand; what replaces it continues instead
-        elif isinstance(chunk, ResultChunk):
-            self._texts.clear()
-            self._standing.clear()
-            self._neighbours = self._cut_short = self._continues = False
+        note = _NOTES.get(type(chunk))
+        if note is not None:
+            note(self, chunk)
+
+    def _message(self, chunk: MessageChunk) -> None:
+        if chunk.event == "start" and self.last is not None and self.last.agent == chunk.agent:
+            self._neighbours = False
+        elif chunk.event == "delta" and chunk.agent is None:
+            self._cut_short = chunk.stop_reason == "max_tokens"
+
+    def _user(self, chunk: UserChunk) -> None:
+        if chunk.agent is None and chunk.synthetic:
+            asked = self._cut_short or "resume directly" in chunk.text.lower()
+            ends_in_text = next(reversed(self._standing.values()), False)
+            self._continues = asked and (ends_in_text or self._continues)
+
+    def _retraction(self, chunk: RetractedChunk) -> None:
+        for block in chunk.blocks:
+            self._standing.pop(block, None)
+        if self._continued_by in chunk.blocks:
+            self._continues = True  # what continued does not stand; what replaces it continues instead
+
+    def _result(self, chunk: ResultChunk) -> None:
+        self._texts.clear()
+        self._standing.clear()
+        self._neighbours = self._cut_short = self._continues = False
 
     def _other_content(self, chunk: ThinkingChunk | ToolInputChunk | ToolUseChunk | UnknownChunk) -> None:
         if isinstance(chunk, UnknownChunk):
@@ -107,22 +110,35 @@ class Prose:
                 self._continues, self._continued_by = False, chunk.block
 
 
+_NOTES: dict[type[Chunk], Callable[[Prose, Any], None]] = {
+    ThinkingChunk: Prose._other_content,
+    ToolInputChunk: Prose._other_content,
+    ToolUseChunk: Prose._other_content,
+    UnknownChunk: Prose._other_content,
+    MessageChunk: Prose._message,
+    UserChunk: Prose._user,
+    RetractedChunk: Prose._retraction,
+    ResultChunk: Prose._result,
+}
+
+
 class Listener(Protocol):
     """Who is told of pieces, one after the other.
 
     Attributes:
         say: takes a piece; what it gives is something to wait for, if it is not `None`.
-        left: it wants no more, and whoever comes after it gets no more: they have left together.
     """
 
     say: Callable[[Any], Any]
-    left: bool
 
-    def follow(self, waits: Any) -> None:
+    def follow(self, given: Any) -> object:
         """Wait for what `say` gave."""
 
     def failed(self, error: Exception) -> None:
         """Take note of what `say` raised."""
+
+    def hear_texts(self, items: Iterable[Any], end: End) -> Iterator[Any]:
+        """Give items as they are, each when its text was said; none when the pipe's end has left."""
 
 
 class Pieces:
@@ -145,7 +161,7 @@ class Pieces:
     def of(self, chunk: Chunk) -> str | None:
         """Give the piece a chunk brings, or `None` where it brings none."""
         if isinstance(chunk, TextChunk):
-            if not self._everyone and chunk.agent != self._agent:
+            if not self._brings_text(chunk):
                 return None
             self._none_yet = False
             return chunk.text if self.prose.joins(chunk) else self._separator + chunk.text
@@ -154,8 +170,19 @@ class Pieces:
             return chunk.result or None  # the CLI's own commands answer in the result alone
         return None
 
-    def flow(self, items: Iterable[Any]) -> Iterator[str]:
+    def flow(self, items: Iterable[Any]) -> Iterable[str]:
         """Give the pieces of the items of a burst; a string is one."""
+        if not isinstance(items, Alike):
+            return self._flow(items)
+        if self._goes_on(items.first):
+            return map(text_of, items)
+        coming = iter(items)
+        first = self._flow(islice(coming, 1))
+        if self._brings_text(items.first):
+            return chain(first, map(text_of, coming))
+        return none_of(Alike(items.first, chain(first, coming)))
+
+    def _flow(self, items: Iterable[Any]) -> Iterator[str]:
         block, agent, turn = self._same
         kind = TextChunk
         for item in items:
@@ -174,15 +201,40 @@ class Pieces:
         self,
         items: Iterable[Any],
         listener: Listener,
+        end: End,
         on_retraction: Callable[[RetractedChunk], object] | None = None,
-    ) -> Iterator[Any]:
+    ) -> Iterable[Any]:
         """Give the items of a burst as they are, each after its piece was said.
 
         Args:
             items: chunks or strings.
             listener: is told each piece; a string is one.
+            end: of the pipe; when it has left, also by what a listener does, nothing more is given.
             on_retraction: gets the chunk that takes back text which was said.
         """
+        if not isinstance(items, Alike):
+            return self._hear(items, listener, end, on_retraction)
+        if self._goes_on(items.first):
+            return Alike(items.first, listener.hear_texts(items, end))
+        coming = iter(items)
+        first = self._hear(islice(coming, 1), listener, end)
+        more = listener.hear_texts(coming, end) if self._brings_text(items.first) else coming
+        return Alike(items.first, chain(first, more))
+
+    def _goes_on(self, chunk: Any) -> bool:
+        """Whether it is more of the same as the last piece."""
+        return type(chunk) is TextChunk and (chunk.block, chunk.agent, chunk.turn) == self._same
+
+    def _brings_text(self, chunk: Any) -> bool:
+        return isinstance(chunk, TextChunk) and (self._everyone or chunk.agent == self._agent)
+
+    def _hear(
+        self,
+        items: Iterable[Any],
+        listener: Listener,
+        end: End,
+        on_retraction: Callable[[RetractedChunk], object] | None = None,
+    ) -> Iterator[Any]:
         block, agent, turn = self._same
         kind = TextChunk
         piece: str | None
@@ -203,11 +255,11 @@ class Pieces:
                     on_retraction(item)
             if piece is not None:
                 try:
-                    waits = listener.say(piece)
-                    if waits is not None:
-                        listener.follow(waits)
+                    given = listener.say(piece)
+                    if given is not None:
+                        listener.follow(given)
                 except Exception as error:
                     listener.failed(error)
-                if listener.left:
+                if end.stopped:
                     return
             yield item

@@ -51,12 +51,13 @@ async def answer(turn: Turn, printing: bool, progress_callback: ProgressCallback
         if not ended.done():
             ended.set_result(None)
 
+    end = End(None, on_error, on_completed)
     flows: list[Flow] = []
     if printer is not None:
-        flows.append(partial(Pieces().hear, listener=printer, on_retraction=printer.mark_retracted))
+        flows.append(partial(Pieces().hear, listener=printer, end=end, on_retraction=printer.mark_retracted))
     if runner is not None:
-        flows.append(partial(Pieces().hear, listener=runner))
-    subscription = turn.subscribe(Inlet(End(None, on_error, on_completed), tuple(flows)))
+        flows.append(partial(Pieces().hear, listener=runner, end=end))
+    subscription = turn.subscribe(Inlet(end, tuple(flows)))
     try:
         await ended
         if runner is not None:

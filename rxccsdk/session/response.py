@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -17,12 +17,11 @@ from rxccsdk.chunks import (
     RetractedChunk,
     SystemChunk,
     TextChunk,
-    ThinkingChunk,
-    ToolInputChunk,
     ToolResultChunk,
     ToolUseChunk,
 )
 from rxccsdk.session.prose import Prose
+from rxccsdk.session.stretch import Alike, text_of
 
 # The fold makes them without validating, so their validators are built only where somebody validates:
 # building them was most of what importing this package cost.
@@ -194,8 +193,13 @@ class ResponseFold:
 
     def flow(self, chunks: Iterable[Chunk]) -> tuple[()]:
         """Take the chunks of a burst; nothing is given on."""
+        coming = iter(chunks)
+        if isinstance(chunks, Alike) and isinstance(chunks.first, TextChunk) and chunks.first.agent is None:
+            for chunk in islice(coming, 1):
+                self.add(chunk)
+                self._pieces.extend(map(text_of, coming))
         block, pieces = self._block, self._pieces
-        for chunk in chunks:
+        for chunk in coming:
             if type(chunk) is TextChunk and chunk.agent is None and chunk.block == block:
                 pieces.append(chunk.text)
             else:
@@ -216,32 +220,9 @@ class ResponseFold:
                     self._join_pieces()
             return
         self._prose.pass_over(chunk)
-        if isinstance(chunk, (ThinkingChunk, ToolInputChunk)):
-            return  # by the ten thousand, and no part of the response
-        if isinstance(chunk, RetractedChunk):
-            self._retract(chunk)
-        elif isinstance(chunk, ToolUseChunk):
-            tool = ToolUse.model_construct(id=chunk.id, name=chunk.name, input=chunk.input, agent=chunk.agent)
-            self._tools[chunk.id], self._called_at[chunk.id] = tool, chunk.at
-        elif isinstance(chunk, ToolResultChunk):
-            self._tool_result(chunk)
-        elif isinstance(chunk, MessageChunk):
-            if chunk.agent is None:
-                self._model = chunk.model or self._model
-                self._usage.setdefault(chunk.message_id, {}).update(chunk.usage or {})
-        elif isinstance(chunk, NoticeChunk):
-            if chunk.kind == "api_error":
-                self._api_error = chunk.detail
-            elif chunk.kind == "limit":
-                self._limit = chunk.detail
-            if chunk.kind in ("interrupt", "limit"):
-                self.stopped = ("interrupted", chunk.detail)
-        elif isinstance(chunk, SystemChunk):
-            if chunk.subtype == "init":
-                self._session_id = chunk.data.get("session_id")
-                self._model = self._model or chunk.data.get("model")
-        elif isinstance(chunk, ResultChunk):
-            self._result = chunk
+        note = _NOTES.get(type(chunk))
+        if note is not None:
+            note(self, chunk)
 
     def response(self, *, ended: tuple[str, str] | None = None) -> SessionResponse:
         """Give the response so far.
@@ -275,6 +256,31 @@ class ResponseFold:
         block = self._blocks[-1]
         block.join_pieces()
         self._pieces, self._full = block.pieces, block.wait_from + _JOIN_AT
+
+    def _message(self, chunk: MessageChunk) -> None:
+        if chunk.agent is None:
+            self._model = chunk.model or self._model
+            self._usage.setdefault(chunk.message_id, {}).update(chunk.usage or {})
+
+    def _notice(self, chunk: NoticeChunk) -> None:
+        if chunk.kind == "api_error":
+            self._api_error = chunk.detail
+        elif chunk.kind == "limit":
+            self._limit = chunk.detail
+        if chunk.kind in ("interrupt", "limit"):
+            self.stopped = ("interrupted", chunk.detail)
+
+    def _system(self, chunk: SystemChunk) -> None:
+        if chunk.subtype == "init":
+            self._session_id = chunk.data.get("session_id")
+            self._model = self._model or chunk.data.get("model")
+
+    def _end(self, chunk: ResultChunk) -> None:
+        self._result = chunk
+
+    def _tool_use(self, chunk: ToolUseChunk) -> None:
+        tool = ToolUse.model_construct(id=chunk.id, name=chunk.name, input=chunk.input, agent=chunk.agent)
+        self._tools[chunk.id], self._called_at[chunk.id] = tool, chunk.at
 
     def _retract(self, chunk: RetractedChunk) -> None:
         if any(block.number in chunk.blocks for block in self._blocks):
@@ -335,6 +341,17 @@ class ResponseFold:
                 if isinstance(count, int):
                     total[name] = total.get(name, 0) + count
         return total or None
+
+
+_NOTES: dict[type[Chunk], Callable[[ResponseFold, Any], None]] = {
+    MessageChunk: ResponseFold._message,
+    NoticeChunk: ResponseFold._notice,
+    ResultChunk: ResponseFold._end,
+    RetractedChunk: ResponseFold._retract,
+    SystemChunk: ResponseFold._system,
+    ToolResultChunk: ResponseFold._tool_result,
+    ToolUseChunk: ResponseFold._tool_use,
+}
 
 
 def _denial(denial: dict[str, Any]) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk, Stretch
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.session.hot import Hot
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
 from rxccsdk.session.query import answer
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.stretch import stretches
 from rxccsdk.session.turn import Turn
 from rxccsdk.wire import Exit, Wire
 from rxccsdk.wire.cassette import CassettePlayer, Recorder
@@ -53,7 +54,7 @@ class ClaudeSession:
         self._scope = self._outside
         self._queue: deque[Turn] = deque()
         self._running: Turn | None = None
-        self._arrived: list[Chunk] = []  # for the running turn, in this read
+        self._arrived: list[list[Chunk]] = []  # for the running turn, in this read
         self._turns = 0
         self._opened_at = self._prompted_at = 0.0
         self._interrupting = False
@@ -259,7 +260,7 @@ class ClaudeSession:
         notice = NoticeChunk(kind, why, turn=turn.index, seq=self._scope.next_seq(), at=at)
         self._escalation = self._loop.call_later(self.options.interrupt_timeout, self._escalate)
         self._wire.interrupt()
-        self._arrived.append(notice)
+        self._arrived.append([notice])
         self._hot.tell([notice])
         self._flush()
 
@@ -321,7 +322,7 @@ class ClaudeSession:
                 chunks = parser.parse(frame, self._outside, now - self._opened_at)
             else:
                 chunks = parser.parse(frame, scope, at)
-                self._arrived += chunks
+                self._arrive(chunks)
             if self._hot.watched:
                 self._hot.tell(chunks)
             if isinstance(frame, DeltaRun):
@@ -336,12 +337,22 @@ class ClaudeSession:
         if self._queue and not router.busy:
             self._send_later()
 
+    def _arrive(self, chunks: list[Chunk]) -> None:
+        """Put what arrived for the running turn with what arrived before it, in this read."""
+        last = self._arrived[-1] if self._arrived else chunks
+        if isinstance(chunks, Stretch) or last is chunks or isinstance(last, Stretch):
+            self._arrived.append(chunks)
+        else:
+            last += chunks
+
     def _flush(self) -> None:
         """Hand the turn what arrived for it."""
         if self._arrived and self._running is not None:
-            arrived = self._arrived.copy()
-            self._arrived.clear()
-            self._running.push(arrived)
+            self._running.push(self._taken())
+
+    def _taken(self) -> list[Sequence[Chunk]]:
+        arrived, self._arrived = self._arrived, []
+        return [part for chunks in arrived for part in stretches(chunks)]
 
     def _note_session_id(self, frame: Frame) -> None:
         if frame.get("subtype") in (None, "init"):
@@ -350,14 +361,13 @@ class ClaudeSession:
     def _end_turn(self, frame: Frame) -> None:
         """The turn's result came, or the CLI dropped its prompt."""
         turn, self._running = self._running, None
-        arrived = self._arrived.copy()
-        self._arrived.clear()
+        arrived = self._taken()
         interrupted, self._interrupting = self._interrupting, False
         if self._escalation is not None:
             self._escalation.cancel()
             self._escalation = None
         assert turn is not None, "the router ends only a turn that was begun"
-        result = arrived[-1] if arrived else None
+        result = arrived[-1][-1] if arrived else None
         if isinstance(result, ResultChunk):
             aborted = (result.terminal_reason or "").startswith("aborted")
             stopped = aborted or (interrupted and result.is_error)

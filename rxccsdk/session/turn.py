@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 from reactivex import Observable, abc
@@ -291,11 +292,15 @@ class Turn(Observable[Chunk]):
         self._backend = backend
         self._status = "running"
 
-    def push(self, chunks: list[Chunk]) -> None:
-        """Append chunks that arrived together, and let every subscriber read on."""
-        self._log.extend(chunks)
+    def push(self, parts: Sequence[Sequence[Chunk]]) -> None:
+        """Append chunks that arrived together, and let every subscriber read on.
+
+        Args:
+            parts: as `stretches` gives them.
+        """
+        self._log.extend(parts)
         if self._max_output_tokens is not None:
-            self._watch_tokens(chunks)
+            self._watch_tokens(chain.from_iterable(parts))
         for cursor in tuple(self._cursors):
             self._read(cursor)
         if not self._replay:
@@ -304,7 +309,7 @@ class Turn(Observable[Chunk]):
     def finish(
         self,
         status: Status,
-        last: Sequence[Chunk] = (),
+        last: Sequence[Sequence[Chunk]] = (),
         *,
         error: Exception | None = None,
         because: tuple[str, str] | None = None,
@@ -313,7 +318,7 @@ class Turn(Observable[Chunk]):
 
         Args:
             status: what `status` says from now on: who leaves at the last chunk does not leave early.
-            last: the chunks that came with the end.
+            last: the chunks that came with the end, as for `push`.
             error: what subscribers get instead of completion.
             because: for the response of a turn without a result: its error kind, and the error in words.
         """
@@ -322,7 +327,7 @@ class Turn(Observable[Chunk]):
         self._status = status
         if self.before_end is not None and self._conductor.loop is not None:
             cleanup, self.before_end = self.before_end, None
-            self.push(list(last))
+            self.push(last)
             ending = self._finish_after(cleanup, status, error, because)
             self._ending = self._conductor.loop.create_task(ending)
             return
@@ -378,7 +383,7 @@ class Turn(Observable[Chunk]):
         self._on_loop(loop, end)
         await self.wait()
 
-    def _watch_tokens(self, chunks: list[Chunk]) -> None:
+    def _watch_tokens(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
             if isinstance(chunk, MessageChunk) and chunk.event == "delta" and chunk.usage:
                 self._output_tokens[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)

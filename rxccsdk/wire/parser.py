@@ -20,6 +20,7 @@ from rxccsdk.chunks import (
     NoticeChunk,
     ResultChunk,
     RetractedChunk,
+    Stretch,
     SystemChunk,
     TaskChunk,
     TextChunk,
@@ -142,7 +143,7 @@ class Parser:
         self._out: list[Chunk] = []
 
     def parse(self, frame: Frame | DeltaRun, scope: Scope, at: float) -> list[Chunk]:
-        """Give the chunks of one frame.
+        """Give the chunks of one frame; of a run that is long enough, as a `Stretch`.
 
         Args:
             frame: the frame, decoded; or a run of deltas, which has no frames to keep.
@@ -152,7 +153,7 @@ class Parser:
         self._scope, self._at, self._out = scope, at, []
         if isinstance(frame, DeltaRun):
             self._run(frame)
-            return self._out
+            return self._out if len(self._out) < Stretch.LEAST else Stretch(self._out)
         self._frame = frame
         try:
             if frame["type"] == "stream_event":
