@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rxccsdk.chunks import Chunk, Frame, TextChunk, ToolInputChunk
 from rxccsdk.testing.wire_strategies import Trace, wire_traces
+from rxccsdk.wire import deltas
 from rxccsdk.wire.deltas import DELTA_FIELDS, DeltaRun
 from rxccsdk.wire.parser import Parser, Scope
 from rxccsdk.wire.reading import FrameReader
@@ -234,17 +235,39 @@ def test_duplicate_names_are_seen_through() -> None:
     assert chunks_of(fused) == chunks_of(general)
 
 
-def test_deltas_that_are_never_alike_are_no_longer_looked_at() -> None:
+def test_deltas_that_are_never_alike_are_hardly_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning a shape costs as much as decoding: a CLI that numbers its deltas would pay it for each."""
-    numbered = [delta("x", number=number) for number in range(150)]
-    fused, _ = both_ways(written([*numbered, USUAL, USUAL, USUAL]))
+    learned: list[Frame] = []
+
+    def shape(line: bytes, frame: Frame) -> Any:
+        learned.append(frame)
+        return deltas._Shape(line[:9], line[9:10], line[10:11], 1, 0, TEXT, None)
+
+    monkeypatch.setattr(deltas, "_shape", shape)
+    fused, _ = both_ways(written(delta("x", number=number) for number in range(5000)))
     assert runs(fused) == []
+    assert len(learned) < 60
+
+
+def test_deltas_that_stand_alone_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of thinking, between the counts of its tokens: recognising one costs more than decoding it."""
+    tried: list[int] = []
+    read = deltas._Shape.read
+    monkeypatch.setattr(
+        deltas._Shape, "read", lambda self, lines: tried.append(len(lines)) or read(self, lines)
+    )
+    count = {"type": "system", "subtype": "thinking_tokens", "estimated_tokens": 1}
+    alone = [frame for _ in range(5000) for frame in (count, delta("x", THINKING))]
+    fused, general = both_ways(written([start(THINKING), *alone, *[delta("x", THINKING)] * 300]), [10**7])
+    assert len(tried) < 80
+    assert len(runs(fused)[-1]) > 150
+    assert chunks_of(fused) == chunks_of(general)
 
 
 def test_deltas_that_are_alike_are_looked_at_for_ever() -> None:
-    blocks = [[delta("x", index=index), delta("y", index=index)] for index in range(150)]
+    blocks = [[delta(words, index=index) for words in "xyz"] for index in range(150)]
     fused, _ = both_ways(written(frame for block in blocks for frame in block))
-    assert runs(fused) == [["y"]] * 150
+    assert runs(fused) == [["y", "z"]] * 150
 
 
 def test_deltas_of_sub_agents_are_decoded() -> None:

@@ -25,7 +25,7 @@ DELTA_FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_
 _INSIDE_A_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*(?=")')
 _LEAST = 4  # lines
 _FASTER = 4  # times as many, where all of them were of the run
-_PATIENCE = 100  # deltas in a row that no other line was like, before it is given up to look for more
+_RELUCTANT = 100  # lines at most that are decoded before it is tried again whether any are alike
 
 
 @dataclass(slots=True)  # not frozen, which would take longer to make than a short run to read
@@ -46,18 +46,21 @@ class DeltaRun:
 
 
 class DeltaReader:
-    """Recognises the lines that repeat the last delta with other words."""
+    """Recognises the lines that repeat the last delta with other words.
+
+    One line alone is decoded sooner than recognised. So after each that was alone, as the deltas of thinking
+    are between the counts of its tokens, twice as many are passed over before the next try.
+    """
 
     def __init__(self) -> None:
         self._shape: _Shape | None = None
-        self._fruitless = 0
+        self._reluctant = self._passed_over = 0  # lines that are, and were, passed over
         self._window = _LEAST  # how many lines are looked at in one go: what is not of the run costs, too
 
     def learn(self, line: bytes, frame: Frame) -> None:
         """Take a line that had to be decoded; where it is a delta, look out for more like it."""
-        if not _is_delta(frame) or self._fruitless >= _PATIENCE:
+        if self._passed_over or not _is_delta(frame):
             return
-        self._fruitless += 1
         with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):  # not of the shape we know
             self._shape = _shape(line, frame)
 
@@ -74,6 +77,9 @@ class DeltaReader:
         shape = self._shape
         if shape is None or not lines[start].startswith(shape.before):
             return None
+        if self._passed_over < self._reluctant:
+            self._passed_over += 1
+            return None
         texts: list[str] = []
         wanted = 0
         while len(texts) == wanted and start + wanted < len(lines):
@@ -82,9 +88,10 @@ class DeltaReader:
             wanted += len(window)
             self._window *= _FASTER
         self._window = max(len(texts), _LEAST)
+        self._passed_over = 0
+        self._reluctant = 0 if len(texts) > 1 else min(2 * self._reluctant + 1, _RELUCTANT)
         if not texts:
             return None
-        self._fruitless = 0
         return DeltaRun(shape.index, shape.kind, shape.message_id, texts)
 
 
