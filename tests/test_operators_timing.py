@@ -111,6 +111,25 @@ def test_one_timer_for_a_thousand_items() -> None:
     assert clock.started == 1, "nothing held, nothing to wait for"
 
 
+def test_releases_by_size_leave_the_timer_alone() -> None:
+    """It finds out when it goes off that what is held came later, and waits on."""
+    clock, source, observer = Clock(), Hot(), Strict()
+    source.pipe(cc.buffer_text(4.0, chars=3, scheduler=clock)).subscribe(observer)
+    source.send(*"x" * 1000)
+    assert observer.items == ["xxx"] * 333
+    assert clock.started == 1
+    clock.advance_by(3.0)
+    source.send("y", "z", "!")
+    clock.advance_by(3.0)
+    assert observer.items == ["xxx"] * 333 + ["xyz"]
+    clock.advance_by(0.9)
+    assert observer.items[-1] == "xyz"
+    clock.advance_by(0.1)
+    assert observer.items[-1] == "!"
+    assert clock.started == 2
+    assert not clock.timers
+
+
 def test_nothing_is_held_longer_than_seconds() -> None:
     clock, source = Clock(), Hot()
     waits: list[float] = []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
 from rxccsdk.chunks import TextChunk, ThinkingChunk
-from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
+from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
 from rxccsdk.session.flow import Inlet
 from rxccsdk.session.stretch import Alike, text_of
 
 _T = TypeVar("_T")
+
+_SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
 
 
 def buffer_text(
@@ -51,7 +54,9 @@ def buffer_text(
     def operator(source: Observable[_T]) -> Observable[_T]:
         def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
             held = Held(_Merged)
+            clock: Clock | None = None
             stop_waiting: Callable[[], None] | None = None
+            since: float | None = None  # from when on what is held is waited for
             size = 0  # characters that are held, where they are counted
             # Where the last piece is held, and what it was of, while it waits: pieces come by the ten
             # thousand, and more of the same is appended without further ado.
@@ -62,15 +67,31 @@ def buffer_text(
             turn: int | None = None
 
             def release_all() -> Sequence[Any]:
-                nonlocal kind
-                kind = None
-                stop()
+                nonlocal kind, since
+                kind = since = None
                 return held.release_all()
 
-            def time_is_up() -> None:
-                nonlocal kind, stop_waiting
-                kind = stop_waiting = None
-                following.take(held.release_all())
+            def rest() -> Sequence[Any]:
+                stop()
+                return release_all()
+
+            def wait(clock: Clock, seconds: float) -> None:
+                """See to it that a timer waits: the one that is there will find that it has to wait on."""
+                nonlocal stop_waiting, since
+                since = clock.now()
+                if stop_waiting is None:
+                    stop_waiting = clock.later(seconds, partial(time_is_up, clock, seconds))
+
+            def time_is_up(clock: Clock, seconds: float) -> None:
+                nonlocal stop_waiting
+                stop_waiting = None
+                if since is None:
+                    return
+                left = since + seconds - clock.now()
+                if left > _SLACK:
+                    stop_waiting = clock.later(left, partial(time_is_up, clock, seconds))
+                else:
+                    following.take(release_all())
 
             def stop() -> None:
                 nonlocal stop_waiting
@@ -98,23 +119,23 @@ def buffer_text(
                         yield from add(item)
 
             def add(item: Any) -> Sequence[Any]:
-                nonlocal stop_waiting, size, kind, block, agent, turn, run
+                nonlocal clock, size, kind, block, agent, turn, run
                 kind = None
                 released = held.add(item)
                 size = sum(run.size for run in held.runs)
                 if chars is not None and size >= chars:
                     return [*released, *release_all()]
-                if size and stop_waiting is None and seconds is not None:
-                    later = later_on(scheduler or given)
-                    if later is not None:
-                        stop_waiting = later(seconds, time_is_up)
+                if size and since is None and seconds is not None:
+                    clock = clock or clock_on(scheduler or given)
+                    if clock is not None:
+                        wait(clock, seconds)
                 if isinstance(item, (TextChunk, ThinkingChunk)) and size:
                     run = held.run_of(item.agent)
                     if run.size:
                         kind, block, agent, turn = type(item), item.block, item.agent, item.turn
                 return released
 
-            return Sink(flow, release_all, dispose=stop)
+            return Sink(flow, rest, dispose=stop)
 
         return Stage(source, wrap)
 
