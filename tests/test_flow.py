@@ -50,13 +50,14 @@ class Alone:
 class Watcher:
     """Taps and a subscriber that note what they get, and misbehave at some place."""
 
-    def __init__(self, raises_at: int | None, leaves_at: int | None) -> None:
+    def __init__(self, raises_at: int | None, leaves_at: int | None, *, before: bool = True) -> None:
         self.journal: Journal = []
-        self._raises_at, self._leaves_at = raises_at, leaves_at
+        self._raises_at, self._leaves_at, self._before = raises_at, leaves_at, before
         self.leave: Callable[[], None] = lambda: None
 
     def operators(self, case: Case, clock: Clock) -> list[Any]:
-        return [cc.tap_chunks(self._noting("in")), case.make(clock), cc.tap_chunks(self._noting("out"))]
+        before = [cc.tap_chunks(self._noting("in"))] if self._before else []
+        return [*before, case.make(clock), cc.tap_chunks(self._noting("out"))]
 
     def _noting(self, where: str) -> Callable[[Any], None]:
         def hear(item: Any) -> None:
@@ -129,16 +130,22 @@ def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     turn=turns(),
     sizes=st.lists(st.integers(0, 9), max_size=6),
     leaves_at=st.none() | st.integers(1, 40),
+    before=st.booleans(),
 )
-def test_bursts_are_items_one_by_one(turn: list[Chunk], sizes: list[int], leaves_at: int | None) -> None:
-    """All that anybody sees, and in what order: also who leaves midway, before the operator or behind it."""
+def test_bursts_are_items_one_by_one(
+    turn: list[Chunk], sizes: list[int], leaves_at: int | None, before: bool
+) -> None:
+    """All that anybody sees, and in what order: also who leaves midway, before the operator or behind it.
+
+    An operator may take a stretch in one go where nobody is before it who would see that.
+    """
     bursts = list(cut(turn, sizes))
 
     async def main() -> None:
         for case in EVERY:
             note(str(case))
-            seen = await by_bursts(case, bursts, Watcher(None, leaves_at))
-            assert seen == one_by_one(case, bursts, Watcher(None, leaves_at))
+            seen = await by_bursts(case, bursts, Watcher(None, leaves_at, before=before))
+            assert seen == one_by_one(case, bursts, Watcher(None, leaves_at, before=before))
 
     asyncio.run(main())
 

@@ -473,10 +473,10 @@ def test_each_character_is_looked_at_a_few_times(name: str, monkeypatch: pytest.
             looked += len(text) - start
             return self.pattern.finditer(text, start)
 
-    def forced_cut(text: str, start: int, hold: int) -> int:
+    def forced_cut(text: str, hold: int) -> int:
         nonlocal looked
         looked += 2 * hold
-        return graphemes.forced_cut(text, start, hold)
+        return graphemes.forced_cut(text, hold)
 
     for make in ("_word_ends", "_sentence_may_end"):
         pattern = getattr(rechunk, make)()

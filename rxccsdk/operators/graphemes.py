@@ -39,26 +39,27 @@ def is_boundary(text: str, start: int, place: int) -> bool:
         return text[place] != "\n" or text[place - 1] != "\r"
     if not pattern(_ASKS_FURTHER_BACK).match(text, place - 1):
         start = place - 1
-    for grapheme in pattern(r"\X").finditer(text, start):
-        if grapheme.end() >= place:
-            return bool(grapheme.end() == place)
+    size = place - start
+    for grapheme in pattern(r"\X").finditer(text[start : place + 1]):  # which sees nothing before the piece
+        if grapheme.end() >= size:
+            return bool(grapheme.end() == size)
     return False
 
 
-def forced_cut(text: str, start: int, hold: int) -> int:
-    """Choose where to cut text that has become too long: at most `hold` characters after `start`.
+def forced_cut(text: str, hold: int) -> int:
+    """Choose where to cut text that has become too long: after at most `hold` characters.
 
     After a line, else after white space, else between two graphemes. The second half is searched, so that
     each cut lets go of as much as it looked at. One character more than `hold` must be there.
     """
-    end, half = start + hold, start + (hold + 1) // 2
+    half = (hold + 1) // 2
     for expression in (r"(?r)\n|\r(?!\n)", r"(?r)\s(?=\S)"):
-        for match in pattern(expression).finditer(text, half, end + 1):
-            if match.end() <= end and is_boundary(text, start, match.end()):
+        for match in pattern(expression).finditer(text, half, hold + 1):
+            if match.end() <= hold and is_boundary(text, 0, match.end()):
                 return int(match.end())
-    cut = start
-    for unit in units(text, start, end + 1):
-        if unit.end() > end:
+    cut = 0
+    for unit in units(text, 0, hold + 1):
+        if unit.end() > hold:
             break
         cut = unit.end()
-    return cut if cut > start else end
+    return cut or hold

@@ -27,6 +27,7 @@ from rxccsdk.chunks import (
 )
 from rxccsdk.operators.core import Keeping, Sink, Stage
 from rxccsdk.session.flow import Inlet
+from rxccsdk.session.stretch import Alike, text_of
 
 _T = TypeVar("_T")
 
@@ -192,6 +193,11 @@ class CutRun(Run):
         self._items.append(item)
         return self.cutter.add(words)
 
+    def add_all(self, items: Sequence[Any]) -> Sequence[str]:
+        """Take items of one kind that came together; give the pieces that are ready."""
+        self._items.extend(items)
+        return self.cutter.add("".join(map(text_of, items)))
+
     def rest(self) -> Sequence[str]:
         return self.cutter.rest()
 
@@ -229,10 +235,14 @@ def rechunking(cutter: Callable[[], Cutter]) -> Keeping:
 
             def flow(items: Iterable[Any]) -> Iterator[Any]:
                 nonlocal kind, run, block, agent, turn
-                for item in items:
+                coming = iter(items)
+                for item in coming:
                     same = type(item) is kind
                     if same and item.block is block and item.agent is agent and item.turn is turn:
-                        pieces = run.add(item, item.text)
+                        if isinstance(items, Alike) and items.unseen:
+                            pieces = run.add_all([item, *coming])  # where it is cut depends on the text alone
+                        else:
+                            pieces = run.add(item, item.text)
                         if pieces:
                             yield from run.items(pieces)
                         continue

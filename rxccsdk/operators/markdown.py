@@ -231,7 +231,7 @@ class _Blocks:
     def _force(self) -> list[str]:
         """Let go of some of a block that is too long, and remember what it opened."""
         text = "".join(self._parts)
-        cut = forced_cut(text, 0, self._hold)
+        cut = forced_cut(text, self._hold)
         shown = (self._context + text[:cut]).replace("\r\n", "\n").replace("\r", "\n")
         lines = shown.rstrip().count("\n") + 1
         written = shown.split("\n")

@@ -152,14 +152,14 @@ class _Cuts:
         for match in ends.finditer(text, self._seen):
             end = match.end()
             while end - start > hold:
-                cut = forced_cut(text, start, hold)
+                cut = start + forced_cut(text[start : start + hold + 1], hold)
                 pieces.append(text[start:cut])
                 start = cut
             if end > start and (agrees is None or agrees(text, start, end)):
                 pieces.append(text[start:end])
                 start = end
         while len(text) - start > hold:
-            cut = forced_cut(text, start, hold)
+            cut = start + forced_cut(text[start : start + hold + 1], hold)
             pieces.append(text[start:cut])
             start = cut
         self._text = text[start:] if start else text

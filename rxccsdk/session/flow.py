@@ -74,9 +74,11 @@ class End:
         source = iter(items)
         self._coming.append(source)
         try:
-            while length_hint(source):
+            while True:
                 try:
-                    pulled: Iterable[Any] = Alike(items[0], source) if type(items) is Stretch else source
+                    pulled: Iterable[Any] = source
+                    if type(items) is Stretch:
+                        pulled = Alike(items[0], source, unseen=True)
                     for flow in flows:
                         pulled = flow(pulled)
                     self.tell(pulled, report)
@@ -84,8 +86,10 @@ class End:
                     if report is None:
                         raise
                     report(error)
+                if not length_hint(source):
+                    return  # else a stage has failed at one of them
         finally:
-            self._coming.remove(source)
+            self._coming.pop()
 
     def tell(self, items: Iterable[Any], report: Report | None) -> None:
         """Tell of the items that come out of the stages. As `Inlet.take`."""

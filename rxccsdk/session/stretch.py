@@ -23,13 +23,15 @@ class Alike:
     Attributes:
         first: one of them, to ask what they are. It may have passed already.
         items: the pieces that come, each when it is asked for.
+        unseen: no stage has seen them. Then nobody sees it, either, when all are asked for at once.
     """
 
-    __slots__ = ("first", "items")
+    __slots__ = ("first", "items", "unseen")
 
-    def __init__(self, first: Any, items: Iterable[Any]) -> None:
+    def __init__(self, first: Any, items: Iterable[Any], *, unseen: bool = False) -> None:
         self.first = first
         self.items = items
+        self.unseen = unseen
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items)

@@ -221,8 +221,8 @@ class Turn(Observable[Chunk]):
 
     def _replay_here(self, cursor: _Cursor) -> None:
         """Serve a subscriber whose session's loop is not there: nothing more can come."""
-        while cursor.index < len(self._log):
-            self._read_some(cursor, _BATCH)
+        while cursor.index < len(self._log) and not cursor.stopped:
+            self._read_some(cursor)
         if not self._ended:
             self.finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
         self._tell_end(cursor)
@@ -238,10 +238,8 @@ class Turn(Observable[Chunk]):
         if cursor.reading or cursor.stopped:
             return  # a call from inside its own on_next: the loop below goes on by itself
         cursor.reading = True
-        budget = _BATCH
         try:
-            while not cursor.stopped and budget > 0 and cursor.index < len(self._log):
-                budget = self._read_some(cursor, budget)
+            self._read_some(cursor)
         finally:
             cursor.reading = False
         if cursor.stopped:
@@ -253,13 +251,17 @@ class Turn(Observable[Chunk]):
         elif self._ended:
             self._tell_end(cursor)
 
-    def _read_some(self, cursor: _Cursor, budget: int) -> int:
-        chunks = self._log.read(cursor.index, budget)
-        try:
-            cursor.inlet.take(chunks, self._report_raised)
-        finally:
-            cursor.index += len(chunks)  # only now: until then nobody forgets what it has not read
-        return budget - len(chunks)
+    def _read_some(self, cursor: _Cursor) -> None:
+        log, take, report, budget = self._log, cursor.inlet.take, self._report_raised, _BATCH
+        while budget > 0 and not cursor.stopped:
+            chunks = log.read(cursor.index, budget)
+            if not chunks:
+                return
+            try:
+                take(chunks, report)
+            finally:
+                cursor.index += len(chunks)  # only now: until then nobody forgets what it has not read
+            budget -= len(chunks)
 
     def _tell_end(self, cursor: _Cursor) -> None:
         cursor.stopped = True

@@ -34,6 +34,7 @@ _FOR_THE_SDK = frozenset(
 _OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
 _COST = re.compile(r"\$([0-9.]+)")
 _ANSWER_WITHIN = 5.0  # seconds for what is only good to know
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class CliWire:
@@ -177,7 +178,7 @@ class CliWire:
         return ready is not None and ready.done() and not ready.cancelled() and ready.exception() is None
 
     def _write(self, frame: Frame) -> None:
-        line = json.dumps(frame, separators=(",", ":")).encode()
+        line = _to_json(frame).encode()
         try:
             self._process.write(line + b"\n")
         except ConnectionError as error:
