@@ -25,7 +25,8 @@ DELTA_FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_
 _INSIDE_A_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*(?=")')
 _LEAST = 4  # lines
 _FASTER = 4  # times as many, where all of them were of the run
-_RELUCTANT = 100  # lines at most that are decoded before it is tried again whether any are alike
+_PATIENCE = 100  # deltas in a row that no other line was like, before it is given up to look for more
+_RELUCTANT = 100  # lines at most that are passed over before the next try
 
 
 @dataclass(slots=True)  # not frozen, which would take longer to make than a short run to read
@@ -54,13 +55,19 @@ class DeltaReader:
 
     def __init__(self) -> None:
         self._shape: _Shape | None = None
-        self._reluctant = self._passed_over = 0  # lines that are, and were, passed over
+        self._fruitless = 0
+        self._reluctant = self._passed_over = 0  # lines to pass over, and that were
         self._window = _LEAST  # how many lines are looked at in one go: what is not of the run costs, too
 
     def learn(self, line: bytes, frame: Frame) -> None:
         """Take a line that had to be decoded; where it is a delta, look out for more like it."""
-        if self._passed_over or not _is_delta(frame):
+        if not _is_delta(frame) or self._fruitless >= _PATIENCE:
             return
+        if self._shape is None or not line.startswith(self._shape.before):
+            self._reluctant = self._passed_over = 0  # another block, which may not come line by line
+        elif self._passed_over:
+            return
+        self._fruitless += 1
         with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):  # not of the shape we know
             self._shape = _shape(line, frame)
 
@@ -92,6 +99,7 @@ class DeltaReader:
         self._reluctant = 0 if len(texts) > 1 else min(2 * self._reluctant + 1, _RELUCTANT)
         if not texts:
             return None
+        self._fruitless = 0
         return DeltaRun(shape.index, shape.kind, shape.message_id, texts)
 
 
