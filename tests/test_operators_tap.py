@@ -390,3 +390,23 @@ async def test_drained() -> None:
     assert list(runner.hear([3], end)) == [3]
     await runner.drained()
     assert log == [1, 2, 3]
+
+
+async def test_a_callback_that_leaves_and_gives_a_coroutine() -> None:
+    """What it gave is neither awaited after the dispose nor left unawaited with a warning."""
+    ran: list[int] = []
+
+    async def late() -> None:
+        ran.append(1)
+
+    def callback(item: Any) -> Any:
+        subscription.dispose()
+        return late()
+
+    source = Hot()
+    subscription = source.pipe(cc.tap_chunks(callback)).subscribe()
+    before = asyncio.all_tasks()
+    source.send("a", "b")
+    await asyncio.sleep(0)
+    assert not ran
+    assert asyncio.all_tasks() == before

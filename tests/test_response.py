@@ -447,3 +447,14 @@ def test_what_is_retracted_is_gone_however_it_was_joined() -> None:
     fold.add(TextChunk("z", 2, message_id="m2"))
     assert fold.response().content == "x" * 9_000 + "\n\nz"
     assert before.content == "x" * 9_000 + "\n\n" + "y" * 11_000
+
+
+def test_a_long_block_that_comes_and_is_retracted_in_one_burst() -> None:
+    fold = ResponseFold()
+    fold.flow([*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), True), TextChunk("y", 1)])
+    fold.flow([RetractedChunk((1,), (), False)])
+    fold.flow([TextChunk("z", 2)])
+    assert fold.response().content == "z"
+    whole = ResponseFold()
+    whole.flow([*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), False)])
+    assert whole.response().content == ""

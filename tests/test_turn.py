@@ -342,6 +342,18 @@ async def test_session_chunks_is_hot_starts_nothing_and_completes_on_close(scrip
     assert done == ["end"]
 
 
+async def test_leaving_at_the_result_is_not_early_whoever_tells_of_it(scripted: Scripted) -> None:
+    async with scripted(text_turn("one two"), text_turn("three")) as session:
+        turn = session.stream("go")
+        subscription = turn.subscribe()
+        session.chunks.pipe(cc.of_type(ResultChunk)).subscribe(lambda result: subscription.dispose())
+        await turn.wait()
+        assert turn.status == "completed"
+        assert isinstance((await collect(turn))[-1], ResultChunk)
+        assert turn.response.success
+        assert (await session.query("again")).content == "three"
+
+
 async def test_closing_fails_the_queue_interrupts_the_running_and_keeps_the_finished(
     scripted: Scripted,
 ) -> None:

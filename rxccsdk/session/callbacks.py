@@ -41,6 +41,7 @@ class CallbackRunner(Generic[_T]):
         self.say: Callable[[_T], Any] = callback
         self._task: asyncio.Task[None] | None = None
         self._on_done: Callable[[], None] | None = None
+        self._cancelled = False
 
     def hear(self, values: Iterable[_T], end: End) -> Iterable[_T]:
         """Give the values of a burst as they are, each when the callback was called with it or it waits.
@@ -77,6 +78,10 @@ class CallbackRunner(Generic[_T]):
         """
         if not inspect.isawaitable(result):
             return self.say
+        if self._cancelled:  # by the callback itself
+            if inspect.iscoroutine(result):
+                result.close()
+            return self.say
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
@@ -104,6 +109,7 @@ class CallbackRunner(Generic[_T]):
 
     def cancel(self) -> None:
         """Handle no more values, and cancel the callback that runs."""
+        self._cancelled = True
         self._waiting.clear()
         self._on_done = None
         task, self._task = self._task, None

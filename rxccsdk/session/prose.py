@@ -180,7 +180,7 @@ class Pieces:
         first = self._flow(islice(coming, 1))
         if self._brings_text(items.first):
             return chain(first, map(text_of, coming))
-        return none_of(Alike(items.first, chain(first, coming)))
+        return none_of(chain(first, coming))
 
     def _flow(self, items: Iterable[Any]) -> Iterator[str]:
         block, agent, turn = self._same
@@ -260,6 +260,6 @@ class Pieces:
                         listener.follow(given)
                 except Exception as error:
                     listener.failed(error)
-                if end.stopped:
-                    return
+            if end.stopped:
+                return
             yield item

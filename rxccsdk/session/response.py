@@ -286,7 +286,7 @@ class ResponseFold:
         if any(block.number in chunk.blocks for block in self._blocks):
             # A new list: snapshots of the old one keep what they saw.
             self._blocks = [block for block in self._blocks if block.number not in chunk.blocks]
-            self._block = -1
+            self._block, self._pieces = -1, []
 
     def _tool_result(self, chunk: ToolResultChunk) -> None:
         tool = self._tools.get(chunk.tool_use_id)

@@ -255,6 +255,8 @@ class ClaudeSession:
         """Note in the turn why it is stopped, and stop it."""
         if turn is not self._running or self._interrupting or self._wire is None or self._loop is None:
             return
+        if self._router.turn is None:
+            return  # its result is being told: who leaves at it does not leave early
         self._interrupting = True
         at = self._wire.time() - self._prompted_at
         notice = NoticeChunk(kind, why, turn=turn.index, seq=self._scope.next_seq(), at=at)
@@ -339,11 +341,11 @@ class ClaudeSession:
 
     def _arrive(self, chunks: list[Chunk]) -> None:
         """Put what arrived for the running turn with what arrived before it, in this read."""
-        last = self._arrived[-1] if self._arrived else chunks
-        if isinstance(chunks, Stretch) or last is chunks or isinstance(last, Stretch):
-            self._arrived.append(chunks)
+        arrived = self._arrived
+        if not arrived or isinstance(chunks, Stretch) or isinstance(arrived[-1], Stretch):
+            arrived.append(chunks)
         else:
-            last += chunks
+            arrived[-1] += chunks
 
     def _flush(self) -> None:
         """Hand the turn what arrived for it."""
