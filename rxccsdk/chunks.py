@@ -199,9 +199,10 @@ class UnknownChunk(Chunk):
 
 
 class Stretch(list[Any]):
-    """Pieces of one block that arrived together: they differ in their words, `seq` and `at` only.
+    """Pieces of one block that follow each other: they differ in their words, `seq` and `at` only.
 
-    What is asked of one of them holds for all. Fewer than `LEAST` are not worth being told apart.
+    What is asked of one of them holds for all. Where chunks arrive, fewer than `LEAST` are not worth being
+    told apart.
     """
 
     LEAST = 16

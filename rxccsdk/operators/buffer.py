@@ -9,14 +9,12 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 
 from rxccsdk.chunks import TextChunk, ThinkingChunk
-from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
+from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
 from rxccsdk.session.flow import Inlet
 from rxccsdk.session.stretch import Alike, text_of
 
 _T = TypeVar("_T")
-
-_SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
 
 
 def buffer_text(
@@ -57,7 +55,7 @@ def buffer_text(
             clock: Clock | None = None
             stop_waiting: Callable[[], None] | None = None
             since: float | None = None  # from when on what is held is waited for
-            size = 0  # characters that are held, where they are counted
+            size = 0  # characters that are held, where they are counted, else whether there are any
             # Where the last piece is held, and what it was of, while it waits: pieces come by the ten
             # thousand, and more of the same is appended without further ado.
             run = _Merged(None)
@@ -78,9 +76,9 @@ def buffer_text(
             def wait(clock: Clock, seconds: float) -> None:
                 """See to it that a timer waits: the one that is there will find that it has to wait on."""
                 nonlocal stop_waiting, since
-                since = clock.now()
                 if stop_waiting is None:
                     stop_waiting = clock.later(seconds, partial(time_is_up, clock, seconds))
+                since = clock.now()
 
             def time_is_up(clock: Clock, seconds: float) -> None:
                 nonlocal stop_waiting
@@ -88,7 +86,7 @@ def buffer_text(
                 if since is None:
                     return
                 left = since + seconds - clock.now()
-                if left > _SLACK:
+                if left > SLACK:
                     stop_waiting = clock.later(left, partial(time_is_up, clock, seconds))
                 else:
                     following.take(release_all())

@@ -162,6 +162,9 @@ def later_on(scheduler: abc.SchedulerBase | None) -> Later | None:
     return lambda seconds, action: loop.call_later(seconds, action).cancel
 
 
+SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Tells the time in seconds, from any zero, and calls back later."""

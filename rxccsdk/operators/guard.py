@@ -26,7 +26,7 @@ from rxccsdk.chunks import (
     UserChunk,
 )
 from rxccsdk.errors import StallError
-from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
+from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.reduce import turn_of
 from rxccsdk.session.flow import Inlet
 from rxccsdk.session.response import SessionResponse
@@ -48,7 +48,6 @@ _HEARD = {
     RetractedChunk: "a retraction",
     NoticeChunk: "a notice",
 }
-_SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
 _HELD_UP = 0.5  # a timer that is later than this says that the loop was busy, not that the agent was silent
 _LOOKS = 10  # how often to look, within `first`, whether a queued turn has begun
 
@@ -255,7 +254,7 @@ class _Guard:
         """See to it that the timer waits, and not past the limit at hand."""
         due = self._silence.due()
         # A timer that waits for what is no longer due finds that out when it fires.
-        if due is not None and (self._stop_waiting is None or due < self._wake_at - _SLACK):
+        if due is not None and (self._stop_waiting is None or due < self._wake_at - SLACK):
             self._stop()
             self._wait(clock, due)
 
@@ -278,7 +277,7 @@ class _Guard:
             return
         if now > self._wake_at + _HELD_UP:
             self._wait(clock, max(due, now + _HELD_UP))  # what came meanwhile has yet to get here
-        elif now < due - _SLACK:
+        elif now < due - SLACK:
             self._wait(clock, due)
         else:
             self._fail(now)

@@ -215,11 +215,12 @@ def _words_of(item: Any) -> str:
     return item if isinstance(item, str) else item.text
 
 
-def rechunking(cutter: Callable[[], Cutter]) -> Keeping:
+def rechunking(cutter: Callable[[], Cutter], *, at_once: bool = False) -> Keeping:
     """Make an operator that gives text in the pieces a cutter makes of it.
 
     Args:
         cutter: makes a cutter, one for each run of text.
+        at_once: it cuts at the same places whether it gets a text piece by piece or whole.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -239,8 +240,8 @@ def rechunking(cutter: Callable[[], Cutter]) -> Keeping:
                 for item in coming:
                     same = type(item) is kind
                     if same and item.block is block and item.agent is agent and item.turn is turn:
-                        if isinstance(items, Alike) and items.unseen:
-                            pieces = run.add_all([item, *coming])  # where it is cut depends on the text alone
+                        if at_once and isinstance(items, Alike) and items.unseen:
+                            pieces = run.add_all([item, *coming])
                         else:
                             pieces = run.add(item, item.text)
                         if pieces:

@@ -41,7 +41,7 @@ def by_word(hold: int = 200) -> Keeping:
         'world'
     """
     _check(hold)
-    return rechunking(lambda: _Cuts(_word_ends(), _ends_word, hold, _PLAIN_SPACE_ENDS))
+    return rechunking(lambda: _Cuts(_word_ends(), _ends_word, hold, _PLAIN_SPACE_ENDS), at_once=True)
 
 
 def by_line(hold: int = 4096) -> Keeping:
@@ -71,7 +71,7 @@ def by_line(hold: int = 4096) -> Keeping:
         'three'
     """
     _check(hold)
-    return rechunking(lambda: _Cuts(_LINE_ENDS, None, hold))
+    return rechunking(lambda: _Cuts(_LINE_ENDS, None, hold), at_once=True)
 
 
 def by_sentence(hold: int = 2000) -> Keeping:
@@ -109,7 +109,9 @@ def by_sentence(hold: int = 2000) -> Keeping:
         'So'
     """
     _check(hold)
-    return rechunking(lambda: _Cuts(_sentence_may_end(), _ends_sentence, hold, _PLAIN_SPACE_ENDS))
+    return rechunking(
+        lambda: _Cuts(_sentence_may_end(), _ends_sentence, hold, _PLAIN_SPACE_ENDS), at_once=True
+    )
 
 
 def _check(hold: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
-from rxccsdk.operators.core import Clock, Keeping, Sink, Stage, clock_on
+from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.graphemes import units
 from rxccsdk.operators.hold import CutRun, Held
 from rxccsdk.session.flow import Inlet
@@ -17,7 +17,6 @@ from rxccsdk.session.flow import Inlet
 _T = TypeVar("_T")
 
 _FRAME = 0.02  # seconds: text that comes more often than this looks no smoother
-_SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
 _MOMENTS = 16  # deadlines are told apart by this part of max_lag
 
 
@@ -78,7 +77,7 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
                 nonlocal stop_waiting, wakes
                 due = min((run.cutter.due for run in held.runs), default=inf)
                 if stop_waiting is not None:
-                    if wakes - _SLACK <= due and due < inf:
+                    if wakes - SLACK <= due and due < inf:
                         return  # it wakes us in time; if nothing is due then, we wait again
                     stop()
                 if due < inf and clock is not None:
@@ -172,13 +171,13 @@ class _Pace:
     def ready(self) -> list[str]:
         """Give what is due now."""
         now = self._now()
-        if self.due > now + _SLACK:
+        if self.due > now + SLACK:
             return []
         text = self._text + "".join(self._more)
         self._more.clear()
         overdue = 0  # as many characters must be out now, a grapheme that may still grow among them
         for deadline, characters in self._deadlines:
-            if deadline > now + _SLACK:
+            if deadline > now + SLACK:
                 break
             overdue = characters - self._gone
         rate = self._rate(now)

@@ -72,17 +72,13 @@ class Printer:
 
     def hear_texts(self, items: Iterable[Any], end: End) -> Iterator[Any]:
         """Give items as they are, each when its text was written or is held."""
-        coming = iter(items)
-        for item in coming:
-            self.write(item.text)
+        for item in items:
+            try:
+                self.say(item.text)
+            except Exception as error:
+                self.failed(error)
             if end.stopped:
                 return
-            yield item
-            if self._stop_waiting is not None:
-                break
-        hold = self._held.append  # an interval is longer than a burst
-        for item in coming:
-            hold(item.text)
             yield item
 
     def follow(self, given: object) -> None:

@@ -23,7 +23,7 @@ class Alike:
     Attributes:
         first: one of them, to ask what they are. It may have passed already.
         items: the pieces that come, each when it is asked for.
-        unseen: no stage has seen them. Then nobody sees it, either, when all are asked for at once.
+        unseen: no stage has had to do with them yet: nobody can tell when all are asked for at once.
     """
 
     __slots__ = ("first", "items", "unseen")
@@ -37,7 +37,7 @@ class Alike:
         return iter(self.items)
 
 
-def none_of(pieces: Alike) -> tuple[()]:
+def none_of(pieces: Iterable[Any]) -> tuple[()]:
     """Let them come, and give none of them on."""
     deque(pieces, maxlen=0)
     return ()

@@ -300,7 +300,8 @@ class Turn(Observable[Chunk]):
         Args:
             parts: as `stretches` gives them.
         """
-        self._log.extend(parts)
+        with self._lock:
+            self._log.extend(parts)
         if self._max_output_tokens is not None:
             self._watch_tokens(chain.from_iterable(parts))
         for cursor in tuple(self._cursors):
@@ -333,7 +334,8 @@ class Turn(Observable[Chunk]):
             ending = self._finish_after(cleanup, status, error, because)
             self._ending = self._conductor.loop.create_task(ending)
             return
-        self._log.extend(last)
+        with self._lock:
+            self._log.extend(last)
         self._error, self.ended_because = error, because
         if isinstance(error, RxccError) and error.partial is None:
             error.partial = self.response
