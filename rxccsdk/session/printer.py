@@ -72,13 +72,17 @@ class Printer:
 
     def hear_texts(self, items: Iterable[Any], end: End) -> Iterator[Any]:
         """Give items as they are, each when its text was written or is held."""
+        hold = self._held.append
         for item in items:
-            try:
-                self.say(item.text)
-            except Exception as error:
-                self.failed(error)
-            if end.stopped:
-                return
+            if self._stop_waiting is not None:
+                hold(item.text)
+            else:
+                try:
+                    self.write(item.text)
+                except Exception as error:
+                    self.failed(error)
+                if end.stopped:
+                    return
             yield item
 
     def follow(self, given: object) -> None:
