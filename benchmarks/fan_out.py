@@ -20,7 +20,7 @@ from reactivex.subject import ReplaySubject, Subject
 
 from benchmarks.harness import Aim, Case, Contender, Measure, Stopwatch, at_most, times_less
 from rxccsdk import Chunk, TextChunk, Turn
-from rxccsdk.session.stretch import stretches
+from rxccsdk.chunks import Stretch
 
 OURS = "rxccsdk, a turn"
 
@@ -58,7 +58,7 @@ class OurTurn:
         self._turn.subscribe(on_next, on_completed=on_completed)
 
     def push(self, burst: list[Chunk]) -> None:
-        self._turn.push(stretches(burst))
+        self._turn.push([burst])
 
     def finish(self) -> None:
         self._turn.finish("completed")
@@ -202,7 +202,8 @@ class _Subscriber:
 
 async def _play(make: Callable[[], FanOut], chunks: list[Chunk], subscribers: int, entrance: float) -> float:
     """Give the seconds from the first subscription until all have seen all chunks and the end."""
-    bursts = [chunks[start : start + _BURST] for start in range(0, len(chunks), _BURST)]
+    # Pieces of one block, as the parser says of what it read in one run.
+    bursts = [Stretch(chunks[start : start + _BURST]) for start in range(0, len(chunks), _BURST)]
     enter_at = round(len(bursts) * entrance)
     first, *others = audience = [_Subscriber() for _ in range(subscribers)]
     fan_out = make()

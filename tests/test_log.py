@@ -25,6 +25,7 @@ def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     for name, size in zip(("_LONG", "_WEAVE", "_STRANDS"), request.param, strict=True):
         monkeypatch.setattr(f"rxccsdk.session.log.{name}", size)
     monkeypatch.setattr(Stretch, "LEAST", 2)
+    monkeypatch.setattr("rxccsdk.session.log._FEW", 2)
     return int(request.param[0])
 
 
@@ -49,6 +50,8 @@ def test_reads_from_any_place_what_a_list_would_give(
     while told < len(turn):
         size = max(1, random.choice(cuts))
         log.extend(stretches(turn[told : told + size]))
+        if random.randint(0, 2):
+            log.fold()
         told = min(told + size, len(turn))
         assert len(log) == told
         place = random.randrange(told + 1)
@@ -62,6 +65,8 @@ def test_what_is_ahead_of_a_reader_is_never_forgotten(long: int, turn: list[Chun
     log, place = Log(), 0
     for told, chunk in enumerate(turn, 1):
         log.extend([[chunk]])
+        if random.randint(0, 2):
+            log.fold()
         place = random.randint(place, told)
         log.forget(place)
         assert read_all(log, place, 3) == turn[place:told]
@@ -99,7 +104,7 @@ def test_every_field_comes_back_and_every_difference_is_kept(long: int) -> None:
     log = Log()
     for chunk in (first, second, *odd):
         log.extend([[chunk]])
-    log.extend([])
+        log.fold()
     again = read_all(log, 0, 100)
     assert again == [first, second, *odd]
     assert list(map(repr, again)) == list(map(repr, [first, second, *odd]))  # to the order of fields
@@ -135,7 +140,7 @@ def test_alike_chunks_take_little_more_than_their_text(chunk: Callable[[int], Ch
         before, _ = tracemalloc.get_traced_memory()
         for seq in range(pieces):
             log.extend([[chunk(seq)]])
-        log.extend([])
+            log.fold()
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -146,5 +151,6 @@ def test_a_long_turn_is_forgotten_piece_by_piece() -> None:
     log = Log()
     for seq in range(0, 200_000, 2000):
         log.extend(stretches([_text(seq + n) for n in range(2000)]))
+        log.fold()
         log.forget(max(0, seq - 2000))
     assert len(log._parts) <= 2

@@ -11,13 +11,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Protocol
 
 from rxccsdk.chunks import Chunk, Stretch, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
 from rxccsdk.session.stretch import text_of
 
+_FEW = 16  # chunks that come one by one wait until they are as many: to fold one takes as long
 _MANY = 32  # chunks that come together: they are kept as they are,
 _LONG = 16_384  # but not from this place in the turn on
 _WEAVE = 32_768  # chunks kept in one weave: a read counts from its beginning, and it is forgotten as one
@@ -33,7 +34,7 @@ class Log:
     def __init__(self) -> None:
         self._parts: list[Sequence[Chunk] | _Weave] = []
         self._starts: list[int] = []  # the place of each part's first chunk
-        self._fresh = 0  # parts that came last, as they are: most who read are there
+        self._fresh = 0  # parts that came last and may yet be folded
         self._length = 0
 
     def __len__(self) -> int:
@@ -41,11 +42,13 @@ class Log:
         return self._length
 
     def extend(self, parts: Sequence[Sequence[Chunk]]) -> None:
-        """Append chunks that arrived together, as `stretches` gives them. They are the log's from now on."""
-        self._keep_fresh()
+        """Append chunks that arrived together, as `stretches` gives them. They are the log's from now on.
+
+        They are kept as they are until `fold` is called, so that who waits for them need not wait for that.
+        """
         for part in parts:
             self._append(part)
-        self._fresh = len(parts)
+        self._fresh += len(parts)
 
     def read(self, place: int, most: int) -> Sequence[Chunk]:
         """Give the chunks from a place on: some, not more than asked for; none at the end only.
@@ -77,15 +80,21 @@ class Log:
         self._starts.append(self._length)
         self._length += len(part)
 
-    def _keep_fresh(self) -> None:
-        """Fold what came last, where that is worth its time."""
+    def fold(self) -> None:
+        """Fold what came since the last call, where that is worth its time."""
         if not self._fresh:
             return
-        fresh: Any = self._parts[-self._fresh :]
-        start = self._starts[-self._fresh]
-        if start < _LONG and self._length - start >= _MANY:
+        count, start = self._fresh, self._starts[-self._fresh]
+        came = self._length - start
+        if came < _FEW:
             return
-        del self._parts[-self._fresh :], self._starts[-self._fresh :]
+        self._fresh = 0
+        if came >= _MANY and start < _LONG:
+            return
+        fresh: list[Any] = self._parts[-count:]
+        if came < _MANY:
+            fresh = [[*chain.from_iterable(fresh)]]
+        del self._parts[-count:], self._starts[-count:]
         self._length = start
         for chunks in fresh:
             at = 0

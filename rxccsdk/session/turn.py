@@ -306,7 +306,10 @@ class Turn(Observable[Chunk]):
             self._watch_tokens(chain.from_iterable(parts))
         for cursor in tuple(self._cursors):
             self._read(cursor)
-        if not self._replay:
+        if self._replay:
+            with self._lock:
+                self._log.fold()
+        else:
             self._forget()
 
     def finish(

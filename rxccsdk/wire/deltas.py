@@ -79,10 +79,10 @@ class DeltaReader:
             start: where to begin.
 
         Returns:
-            The run, or `None` where not even the first line repeats it.
+            The run, or `None` where not even the first line repeats it, or it is the only one at hand.
         """
         shape = self._shape
-        if shape is None or not lines[start].startswith(shape.before):
+        if shape is None or start + 1 == len(lines) or not lines[start].startswith(shape.before):
             return None
         if self._passed_over < self._reluctant:
             self._passed_over += 1

@@ -57,6 +57,6 @@ class FrameReader:
                 continue
             if heard is not None:
                 heard(line, frame)
-            if deltas is not None:
+            if deltas is not None and at < len(lines):  # else there is nothing that could be like it
                 deltas.learn(line, frame)
             yield frame
