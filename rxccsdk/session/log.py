@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from rxccsdk.chunks import Chunk, Stretch, SystemChunk, TextChunk, ThinkingChunk, quick_constructor
 from rxccsdk.session.stretch import text_of
 
-_FEW = 16  # chunks that come one by one wait until they are as many: to fold one takes as long
+_FEW = 4  # chunks that come one by one wait until they are as many: to fold one takes as long
 _MANY = 32  # chunks that come together: they are kept as they are,
 _LONG = 16_384  # but not from this place in the turn on
 _WEAVE = 32_768  # chunks kept in one weave: a read counts from its beginning, and it is forgotten as one
