@@ -20,7 +20,6 @@ from reactivex.subject import ReplaySubject, Subject
 
 from benchmarks.harness import Aim, Case, Contender, Measure, Stopwatch, at_most, times_less
 from rxccsdk import Chunk, TextChunk, Turn
-from rxccsdk.chunks import Stretch
 
 OURS = "rxccsdk, a turn"
 
@@ -58,15 +57,15 @@ class OurTurn:
         self._turn.subscribe(on_next, on_completed=on_completed)
 
     def push(self, burst: list[Chunk]) -> None:
-        self._turn.push([burst])
+        self._turn._push(burst)
 
     def finish(self) -> None:
-        self._turn.finish("completed")
+        self._turn._finish("completed")
 
     # What a turn asks of its session.
 
     def enqueue(self, turn: Turn) -> None:
-        turn.begin(0, "none")
+        turn._begin(0, "none")
 
     def withdraw(self, turn: Turn) -> None:
         raise AssertionError("nobody leaves")
@@ -202,8 +201,7 @@ class _Subscriber:
 
 async def _play(make: Callable[[], FanOut], chunks: list[Chunk], subscribers: int, entrance: float) -> float:
     """Give the seconds from the first subscription until all have seen all chunks and the end."""
-    # Pieces of one block, as the parser says of what it read in one run.
-    bursts = [Stretch(chunks[start : start + _BURST]) for start in range(0, len(chunks), _BURST)]
+    bursts = [chunks[start : start + _BURST] for start in range(0, len(chunks), _BURST)]
     enter_at = round(len(bursts) * entrance)
     first, *others = audience = [_Subscriber() for _ in range(subscribers)]
     fan_out = make()
@@ -233,8 +231,8 @@ async def _play(make: Callable[[], FanOut], chunks: list[Chunk], subscribers: in
 
 
 def cases(quick: bool) -> Iterator[Case]:
-    """How many subscribe, and when; a quick run has a hundredth of the chunks."""
-    count = _CHUNKS // 100 if quick else _CHUNKS
+    """How many subscribe, and when; a quick run has a thousandth of the chunks."""
+    count = _CHUNKS // 1000 if quick else _CHUNKS
     chunks: list[Chunk] = [TextChunk("piece", turn=0, seq=seq) for seq in range(count)]
     yield _case("1 subscriber", chunks, 1, 0.0)
     for words, entrance in _ENTRANCES.items():

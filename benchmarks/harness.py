@@ -64,6 +64,8 @@ class Case:
         baseline: names the one the others are compared with: ours.
         unit: of the figures, where it is not the measure's.
         most_rounds: for what takes long: it is not run more often than this.
+        fewest_rounds: it is not run less often than this.
+        least: compare the least figures, not the medians: where what disturbs the machine can only add.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Case:
     baseline: str
     unit: str | None = None
     most_rounds: int | None = None
+    fewest_rounds: int = 0
+    least: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Row:
     aim: Aim | None = None
     figures: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
-    ratio: float = 0.0  # of the medians
+    ratio: float = 0.0  # of the medians, or of the least figures
     failure: str | None = None  # why there are no figures
 
     @property
@@ -118,6 +122,7 @@ class Table:
     baseline: str
     unit: str
     rows: list[Row]
+    least: bool = False
 
 
 def _ignore(words: str) -> None:
@@ -136,7 +141,7 @@ def run_case(measure: Measure, case: Case, rounds: int, told: Callable[[str], No
         told: gets the name of the case and of each contender before it runs.
     """
     rows = [Row(contender.name, contender.aim) for contender in case.contenders]
-    for _ in range(min(rounds, case.most_rounds or rounds)):
+    for _ in range(max(min(rounds, case.most_rounds or rounds), case.fewest_rounds)):
         for row, contender in zip(rows, case.contenders, strict=True):
             told(f"{case.name}: {contender.name}")
             try:
@@ -147,9 +152,9 @@ def run_case(measure: Measure, case: Case, rounds: int, told: Callable[[str], No
     for row in rows:
         if row.failure is not None:
             continue
-        row.ratio = row.median / base.median
+        row.ratio = min(row.figures) / min(base.figures) if case.least else row.median / base.median
         row.ratios = [own / other for own, other in zip(row.figures, base.figures, strict=True)]
-    return Table(case.name, case.baseline, case.unit or measure.unit, rows)
+    return Table(case.name, case.baseline, case.unit or measure.unit, rows, case.least)
 
 
 class Stopwatch:

@@ -71,12 +71,12 @@ def _ours(size: int, callback: Callback) -> Sequence[Any]:
 
 
 def _stock(size: int, callback: Callback) -> Sequence[Any]:
-    six = (
+    six = (  # type: ignore[var-annotated]
         ops.filter(_is_of_answer),
-        ops.do_action(callback),
+        ops.do_action(callback),  # type: ignore[arg-type]
         ops.filter(_is_text),
-        ops.do_action(callback),
-        ops.do_action(_tapping_text(callback)),
+        ops.do_action(callback),  # type: ignore[arg-type]
+        ops.do_action(_tapping_text(callback)),  # type: ignore[arg-type]
         ops.map(piece_of()),
     )
     return _of_six(size, six)
@@ -158,7 +158,7 @@ def _generated(size: int) -> Read:
 
 async def _alone(turn: Turn, chunks: list[Chunk], callback: Callback, emit: Emit) -> None:
     done = asyncio.get_running_loop().create_future()
-    turn.subscribe(emit, done.set_exception, partial(done.set_result, None))
+    turn.subscribe(emit, done.set_exception, partial(done.set_result, None))  # type: ignore[arg-type]
     await done
 
 

@@ -78,7 +78,7 @@ def _markdown(measure: Measure, tables: Sequence[Table], rounds: int) -> list[st
             "",
             f"## {table.case}",
             "",
-            f"In {table.unit}.",
+            f"In {table.unit}." + (" The least figures are compared." if table.least else ""),
             "",
             f"| {' | '.join(HEADINGS)} |",
             "| --- |" + " ---: |" * (len(HEADINGS) - 1),

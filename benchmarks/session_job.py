@@ -36,7 +36,6 @@ from benchmarks.sources import (
 )
 from rxccsdk import Chunk, TextChunk, Turn
 from rxccsdk import operators as cc
-from rxccsdk.session.stretch import stretches
 
 OURS = "rxccsdk: tap_text, print_text, to_response"
 
@@ -200,8 +199,7 @@ def _at_once(cassette: Path, operators: Operators | None, loop: Loop = by_hand) 
 def _in_bursts(cassette: Path, operators: Operators | None, loop: Loop = by_hand) -> Job:
     async def do(heard: Tally, paper: Tally, watch: Stopwatch) -> tuple[Any, str]:
         async with replayed_turn(cassette) as (whole, chunks):
-            # The parser says which pieces are of one block: it read them as one run.
-            bursts = [stretches(burst) for burst in batches(chunks, _BURST)]
+            bursts = list(batches(chunks, _BURST))
             with watch:
                 for _ in range(_READS):
                     if operators is None:
@@ -210,9 +208,9 @@ def _in_bursts(cassette: Path, operators: Operators | None, loop: Loop = by_hand
                         turn = pushed_turn()
                         coming = _begun(turn, operators(heard, paper))
                         for burst in bursts:
-                            turn.push(burst)
+                            turn._push(burst)
                             await asyncio.sleep(0)
-                        turn.finish("completed")
+                        turn._finish("completed")
                         answer = await coming
             return answer, whole.response.content
 

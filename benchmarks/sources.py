@@ -37,7 +37,6 @@ from rxccsdk import (
     UserChunk,
     testing,
 )
-from rxccsdk.session.stretch import stretches
 from rxccsdk.testing import reply
 from rxccsdk.testing.steps import to_line
 
@@ -136,7 +135,7 @@ class _StandIn:
         self.loop = asyncio.get_running_loop()
 
     def enqueue(self, turn: Turn) -> None:
-        turn.begin(0, "none")
+        turn._begin(0, "none")
 
     def withdraw(self, turn: Turn) -> None:
         raise AssertionError("nobody leaves")
@@ -153,8 +152,8 @@ def pushed_turn() -> Turn:
 def past_turn(chunks: list[Chunk]) -> Turn:
     """A turn that is over; it hands out these chunks, which came in one read and so are kept as they came."""
     turn = pushed_turn()
-    turn.push(stretches(chunks))
-    turn.finish("completed")
+    turn._push(chunks)
+    turn._finish("completed")
     return turn
 
 
@@ -206,7 +205,8 @@ def piece_of() -> Callable[[Any], str]:
     def piece(chunk: Any) -> str:
         nonlocal last
         before, last = last, chunk.block
-        return chunk.text if before in (last, None) else "\n\n" + chunk.text
+        text: str = chunk.text
+        return text if before in (last, None) else "\n\n" + text
 
     return piece
 

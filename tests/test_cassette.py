@@ -15,8 +15,10 @@ import pytest
 from rxccsdk import CassetteError, ClaudeSession, SessionClosedError, SessionCrashedError, SessionOptions
 from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
 from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
-from rxccsdk.wire import Exit
-from rxccsdk.wire.cassette import Cassette, Recorder, read_cassette, recorded_frame
+from rxccsdk.transport import Exit
+from rxccsdk.transport.cassette import Cassette, read_cassette
+from rxccsdk.transport.recorder import Recorder
+from rxccsdk.wire.frames import decode
 from tests.wire_traces import write_cassette
 
 INF = float("inf")
@@ -78,7 +80,7 @@ def record(path: Path, what: Callable[[Recorder], None]) -> Cassette:
 
 
 def played(lines: list[tuple[float, bytes]]) -> list[tuple[float, Any]]:
-    return [(at, recorded_frame(line)) for at, line in lines]
+    return [(at, decode(line)) for at, line in lines]
 
 
 def test_what_was_recorded_is_read(tmp_path: Path) -> None:
@@ -98,11 +100,11 @@ def test_what_was_recorded_is_read(tmp_path: Path) -> None:
 
     def write(recorder: Recorder) -> None:
         recorder.sent(b'{"type":"control_request","request":{"subtype":"initialize"}}', 99.0)
-        recorder.received(b'{"type":"control_response"}', 99.5, {"type": "control_response"})
-        recorder.received(json.dumps(early).encode(), 99.75, early)
+        recorder.received(b'{"type":"control_response"}\n', 99.5)
+        recorder.received(json.dumps(early).encode() + b"\n", 99.75)
         recorder.sent(json.dumps(prompt).encode(), 100.0)
         for number, frame in enumerate(spoken, 1):
-            recorder.received(json.dumps(frame).encode() + b"\r", 100.0 + number / 8, frame)
+            recorder.received(json.dumps(frame).encode() + b"\r\n", 100.0 + number / 8)
         recorder.ended(Exit("The CLI ended", 3, ("last", "words")), 102.0)
 
     tape = record(tmp_path / "tape.jsonl", write)
@@ -116,7 +118,7 @@ def test_what_was_recorded_is_read(tmp_path: Path) -> None:
 
 def test_a_line_of_invalid_utf8_is_recorded_as_it_was_read(tmp_path: Path) -> None:
     def write(recorder: Recorder) -> None:
-        recorder.received(b'{"type":"odd","text":"\xff"}', 1.0, {"type": "odd", "text": "\ufffd"})
+        recorder.received(b'{"type":"odd","text":"\xff"}\n', 1.0)
 
     tape = record(tmp_path / "tape.jsonl", write)
     assert played(tape.opening) == [(0.0, {"type": "odd", "text": "\ufffd"})]
@@ -426,4 +428,4 @@ def timeless(chunk: Chunk) -> Chunk:
 
 
 def test_options_name_the_file() -> None:
-    assert SessionOptions(record="tape.jsonl").record == Path("tape.jsonl")  # type: ignore[arg-type]
+    assert SessionOptions(record="tape.jsonl").record == Path("tape.jsonl")

@@ -140,7 +140,7 @@ def test_tools_are_taken_apart_at_commas_outside_parentheses() -> None:
 
 
 def test_a_backend_that_is_not_installed_exits_with_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
     result = CliRunner().invoke(app, ["ask", "--backend", "claude-agent-sdk", "x"])
     assert result.exit_code == 3
     assert "pip install 'rxccsdk[agent]'" in result.output

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxccsdk.chunks import Frame, TextChunk, ThinkingChunk, ToolInputChunk
-from rxccsdk.wire.decoding import decode, join_surrogates
-from tests.wire_traces import hear
+from rxccsdk.wire.frames import decode, join_surrogates
+from tests.wire_traces import read_trace
 
 JSON = st.recursive(
     st.none()
@@ -156,7 +156,7 @@ def streamed(kind: str, pieces: list[str], whole: str | None) -> list[Frame]:
 
 
 def shown(frames: list[Frame]) -> str:
-    chunks = hear(frames, [(0, "prompt")]).turns[0]
+    chunks = read_trace(frames, [(0, "prompt")]).turns[0]
     pieces = [c.text for c in chunks if isinstance(c, (TextChunk, ThinkingChunk))]
     pieces += [c.partial_json for c in chunks if isinstance(c, ToolInputChunk)]
     for piece in pieces:

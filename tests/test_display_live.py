@@ -28,7 +28,8 @@ from rxccsdk import (
 from rxccsdk.display.live import LiveDisplay
 from rxccsdk.display.progress import Progress
 from rxccsdk.display.rows import rows
-from rxccsdk.display.wording import call_in_words, content_in_words, harmless
+from rxccsdk.display.wording import call_in_words, content_in_words
+from rxccsdk.text.harmless import harmless
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from rxccsdk import Chunk, TextChunk, Turn
 from rxccsdk import operators as cc
-from rxccsdk.chunks import Stretch
 from rxccsdk.operators.replay import Opening
-from rxccsdk.session.flow import End, Inlet
-from rxccsdk.session.stretch import stretches
 from rxccsdk.testing.strategies import turns
+from rxccsdk.text.flow import Handlers, Stage
+from rxccsdk.text.sink import Sink, Subscriber
 from tests.operator_laws import EVERY, Case, Clock, Hot, Strict, said
 from tests.test_operators_contract import readable
 
@@ -38,7 +37,7 @@ class Alone:
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
 
     def enqueue(self, turn: Turn) -> None:
-        turn.begin(0, "none")
+        turn._begin(0, "none")
 
     def withdraw(self, turn: Turn) -> None:
         raise AssertionError("it was sent")
@@ -60,10 +59,10 @@ class Watcher:
         return [*before, case.make(clock), cc.tap_chunks(self._noting("out"))]
 
     def _noting(self, where: str) -> Callable[[Any], None]:
-        def hear(item: Any) -> None:
+        def take(item: Any) -> None:
             self._note(where, item)
 
-        return hear
+        return take
 
     def on_next(self, item: Any) -> None:
         self._note("end", item)
@@ -86,10 +85,10 @@ async def by_bursts(case: Case, bursts: Bursts, watcher: Watcher, seconds: float
     watcher.leave = subscription.dispose
     await asyncio.sleep(0)
     for burst in bursts:
-        turn.push(stretches(burst))
+        turn._push(burst)
         if seconds:
             clock.advance_by(seconds)
-    turn.finish("completed")
+    turn._finish("completed")
     assert not clock.timers
     assert all(isinstance(error["exception"], Broken) for error in conductor.errors)
     return watcher.journal
@@ -118,14 +117,6 @@ def cut(items: list[Chunk], sizes: list[int]) -> Iterator[list[Chunk]]:
     yield items[at:]
 
 
-@pytest.fixture(params=[2, Stretch.LEAST], ids=["stretches", "bursts"])
-def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many pieces of one block come as a stretch; the turns that are made up have no long ones."""
-    monkeypatch.setattr(Stretch, "LEAST", request.param)
-
-
-@pytest.mark.usefixtures("least")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     turn=turns(),
     sizes=st.lists(st.integers(0, 9), max_size=6),
@@ -135,10 +126,7 @@ def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def test_bursts_are_items_one_by_one(
     turn: list[Chunk], sizes: list[int], leaves_at: int | None, before: bool
 ) -> None:
-    """All that anybody sees, and in what order: also who leaves midway, before the operator or behind it.
-
-    An operator may take a stretch in one go where nobody is before it who would see that.
-    """
+    """All that is seen, and in what order: also where one leaves midway, before the operator or behind it."""
     bursts = list(cut(turn, sizes))
 
     async def main() -> None:
@@ -150,8 +138,6 @@ def test_bursts_are_items_one_by_one(
     asyncio.run(main())
 
 
-@pytest.mark.usefixtures("least")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turn=turns(), sizes=st.lists(st.integers(0, 9), max_size=6), raises_at=st.integers(1, 40))
 def test_who_raises_in_a_burst_gets_the_rest_of_it(
     turn: list[Chunk], sizes: list[int], raises_at: int
@@ -178,24 +164,23 @@ def test_each_error_of_a_burst_is_reported() -> None:
 
         turn.pipe(cc.text()).subscribe(fail)
         await asyncio.sleep(0)
-        turn.push([[said("a"), said("b"), said("c", 1)]])
+        turn._push([said("a"), said("b"), said("c", 1)])
         return [error["exception"].args[0] for error in conductor.errors]
 
     assert asyncio.run(main()) == ["a", "b", "c"]
 
 
-def test_a_pipe_of_a_turn_hears_nothing_after_its_end() -> None:
-    """As reactivex guards others: an end is told once, and nothing after it, nor after a dispose."""
+def test_nothing_follows_the_end_of_a_pipe() -> None:
+    """As reactivex guards others: an end comes once, and nothing after it, nor after a dispose."""
     observer = Strict()
-    end = End.of(observer)
-    inlet = Inlet(end)
-    inlet.take(["a"])
-    inlet.on_completed()
-    inlet.take(["b"])
-    inlet.on_next("c")
-    inlet.on_completed()
-    inlet.on_error(Broken())
-    end.on_error(Broken())
+    subscriber = Subscriber(observer)
+    sink = Sink(subscriber)
+    sink.emit(["a"])
+    sink.on_completed()
+    sink.emit(["b"])
+    sink.on_next("c")
+    sink.on_completed()
+    sink.on_error(Broken())
     assert observer.items == ["a"]
     assert observer.completed
     assert not observer.faults
@@ -203,57 +188,80 @@ def test_a_pipe_of_a_turn_hears_nothing_after_its_end() -> None:
 
 def test_the_end_cleans_up_also_where_the_observer_raises() -> None:
     stopped: list[int] = []
-    for tell in (lambda end: end.on_completed(), lambda end: end.on_error(Broken())):
+    ends: list[Callable[[Subscriber], None]] = [lambda s: s.on_completed(), lambda s: s.on_error(Broken())]
+    for end in ends:
 
         def fail(*_: object) -> None:
             raise Broken
 
-        end = End(None, fail, fail)
-        end.on_stop = lambda: stopped.append(1)
+        subscriber = Subscriber(None, fail, fail)
+        subscriber.on_stop = lambda: stopped.append(1)
         with pytest.raises(Broken):
-            tell(end)
+            end(subscriber)
     assert stopped == [1, 1]
 
 
-def test_an_error_nobody_takes_is_raised() -> None:
+def test_an_error_without_a_handler_is_raised() -> None:
     with pytest.raises(Broken):
-        End().on_error(Broken())
+        Subscriber().on_error(Broken())
 
 
 def test_a_stage_that_fails_costs_one_item() -> None:
-    """A defect of ours, and still the burst goes on behind it where errors are reported."""
+    """A defect of ours, and still the others go on downstream where errors are reported."""
 
-    def flow(items: Iterable[int]) -> Iterator[int]:
-        for item in items:
-            if item == 2:
+    def attach(downstream: Sink, scheduler: object) -> Handlers:
+        def on_next(item: Any) -> None:
+            if item.text == "b":
                 raise Broken
-            yield item
+            downstream.on_next(item)
 
-    got: list[int] = []
-    reported: list[Exception] = []
-    inlet = Inlet(End(got.append)).behind(flow, ignore, lambda: None)
-    inlet.take([1, 2, 3], reported.append)
-    assert got == [1, 3]
-    assert len(reported) == 1
+        return Handlers(on_next)
+
+    async def main() -> tuple[list[str], int]:
+        conductor, got = Alone(), []
+        turn = Turn(conductor, "go")
+        Stage[Any](turn, attach).subscribe(lambda chunk: got.append(chunk.text))
+        await asyncio.sleep(0)
+        turn._push([said("a"), said("b"), said("c")])
+        return got, len(conductor.errors)
+
+    assert asyncio.run(main()) == (["a", "c"], 1)
+    source, got = Hot(), []
+    Stage[Any](source, attach).subscribe(lambda chunk: got.append(chunk.text))
+    source.send(said("a"))
     with pytest.raises(Broken):
-        inlet.take([1, 2, 3])
+        source.send(said("b"))
+    assert got == ["a"]
+
+
+def test_what_is_emitted_together_all_gets_there_though_one_is_raised_at() -> None:
+    got: list[str] = []
+
+    def take(item: str) -> None:
+        got.append(item)
+        if item == "a":
+            raise Broken
+
+    with pytest.raises(Broken):
+        Sink(Subscriber(take)).emit(["a", "b"])
+    assert got == ["a", "b"]
 
 
 def test_leaving_empties_what_is_on_its_way() -> None:
     """A stage that takes many and gives one must not go on taking after its subscriber has left."""
     taken: list[str] = []
 
-    def hear(item: Any) -> None:
+    def take(item: Any) -> None:
         taken.append(item.text)
         if len(taken) == 2:
             subscription.dispose()
 
     async def main() -> None:
-        nonlocal subscription
+        nonlocal subscription  # type: ignore[misc]
         turn = Turn(Alone(), "go")
-        subscription = turn.pipe(cc.tap_chunks(hear), cc.of_type(TextChunk), cc.to_response()).subscribe()
+        subscription = turn.pipe(cc.tap_chunks(take), cc.of_type(TextChunk), cc.to_response()).subscribe()
         await asyncio.sleep(0)
-        turn.push([[said("a"), said("b"), said("c")]])
+        turn._push([said("a"), said("b"), said("c")])
 
     subscription: Any = None
     asyncio.run(main())

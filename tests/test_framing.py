@@ -7,7 +7,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxccsdk.wire.framing import LineFramer
+from rxccsdk.wire.frames import LineFramer
 
 # Few different bytes, so that newlines, carriage returns and parts of characters meet often.
 SOME_BYTES = st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(b'\n\r {"\xf0\x9f')).map(bytes))

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from reactivex import Observable
 
 import rxccsdk
+from rxccsdk import AgentStream, ClaudeSession, CodeBlock, Turn
 
 PACKAGE = Path(rxccsdk.__file__).parent
-FLOORS = ["chunks", "errors", "wire", "session", "operators", "display", "cli"]
+FLOORS = ["chunks", "errors", "wire", "transport", "text", "session", "operators", "display", "cli"]
+IO = {"asyncio", "concurrent", "os", "select", "signal", "socket", "subprocess", "threading", "time"}
+SDKS = {"claude_agent_sdk", "claude_code_sdk"}
 
 
 def _imports(path: Path) -> set[str]:
@@ -47,6 +51,45 @@ def test_imports_point_down_only(floor: str) -> None:
     above = set(FLOORS[FLOORS.index(floor) + 1 :]) | {"testing"}
     for path in paths:
         assert not _imports(path) & above, path
+
+
+def _modules(path: Path) -> set[str]:
+    """The top-level packages a module imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {
+        name.partition(".")[0]
+        for name in plain | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    }
+
+
+def test_the_protocol_does_no_io() -> None:
+    for path in (PACKAGE / "wire").rglob("*.py"):
+        assert not _modules(path) & (IO | SDKS), path
+
+
+def test_each_sdk_is_touched_in_one_module() -> None:
+    touching = {path.name for path in PACKAGE.rglob("*.py") if _modules(path) & SDKS}
+    assert touching == {"_claude_agent.py", "_claude_code.py"}
+
+
+def test_modules_are_short() -> None:
+    long = {str(p): n for p in PACKAGE.rglob("*.py") if (n := p.read_text().count("\n")) > 350}
+    assert not long
+
+
+def test_what_only_internals_call_stays_out_of_completion() -> None:
+    own = {name for name in dir(Turn) if not name.startswith("_")} - set(dir(Observable))
+    assert own == {"aclose", "backend", "interrupt", "response", "status", "wait"}
+    own = {name for name in dir(ClaudeSession) if not name.startswith("_")}
+    assert own == {
+        *("aclose", "chunks", "cost_so_far", "interrupt", "open"),
+        *("query", "replay", "session_id", "stream"),
+    }
+    for stream in (AgentStream, CodeBlock):
+        assert {name for name in dir(stream) if not name.startswith("_")} - set(dir(Observable)) == {
+            "is_open"
+        }
 
 
 def test_importing_the_library_imports_no_sdk_and_nothing_only_some_need() -> None:

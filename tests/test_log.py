@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from rxccsdk.chunks import Chunk, MessageChunk, Stretch, SystemChunk, TextChunk, ThinkingChunk, ToolUseChunk
+from rxccsdk.chunks import Chunk, MessageChunk, SystemChunk, TextChunk, ThinkingChunk, ToolUseChunk
 from rxccsdk.session.log import Log
-from rxccsdk.session.stretch import stretches
 from rxccsdk.testing.strategies import turns
-
-
-@pytest.fixture(
-    params=[(0, 5, 3), (0, 32_768, 256), (20, 7, 256), (16_384, 32_768, 256)], ids=lambda sizes: str(sizes)
-)
-def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """From which length on the log folds its chunks; how many, and how many sorts, it folds together."""
-    for name, size in zip(("_LONG", "_WEAVE", "_STRANDS"), request.param, strict=True):
-        monkeypatch.setattr(f"rxccsdk.session.log.{name}", size)
-    monkeypatch.setattr(Stretch, "LEAST", 2)
-    monkeypatch.setattr("rxccsdk.session.log._FEW", 2)
-    return int(request.param[0])
 
 
 def read_all(log: Log, place: int, most: int) -> list[Chunk]:
@@ -39,19 +27,18 @@ def read_all(log: Log, place: int, most: int) -> list[Chunk]:
     return chunks
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     turns(), st.lists(st.integers(0, 12), min_size=1), st.integers(1, 9), st.randoms(use_true_random=False)
 )
 def test_reads_from_any_place_what_a_list_would_give(
-    long: int, turn: list[Chunk], cuts: list[int], most: int, random
+    turn: list[Chunk], cuts: list[int], most: int, random: Random
 ) -> None:
     log, told = Log(), 0
     while told < len(turn):
         size = max(1, random.choice(cuts))
-        log.extend(stretches(turn[told : told + size]))
+        log.extend(turn[told : told + size])
         if random.randint(0, 2):
-            log.fold()
+            log.pack()
         told = min(told + size, len(turn))
         assert len(log) == told
         place = random.randrange(told + 1)
@@ -59,23 +46,22 @@ def test_reads_from_any_place_what_a_list_would_give(
     assert read_all(log, 0, most) == turn
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turns(), st.randoms(use_true_random=False))
-def test_what_is_ahead_of_a_reader_is_never_forgotten(long: int, turn: list[Chunk], random) -> None:
+def test_what_is_ahead_of_a_reader_is_never_forgotten(turn: list[Chunk], random: Random) -> None:
     log, place = Log(), 0
     for told, chunk in enumerate(turn, 1):
-        log.extend([[chunk]])
+        log.extend([chunk])
         if random.randint(0, 2):
-            log.fold()
+            log.pack()
         place = random.randint(place, told)
         log.forget(place)
         assert read_all(log, place, 3) == turn[place:told]
     log.forget(len(turn))
     assert len(log) == len(turn)
-    assert log._parts == log._starts == []
+    assert log._items == []
 
 
-def test_every_field_comes_back_and_every_difference_is_kept(long: int) -> None:
+def test_every_field_comes_back_and_every_difference_is_kept() -> None:
     first = TextChunk("a", 3, turn=2, seq=7, at=0.5, agent=None, message_id="m")
     second = replace(first, text="b", seq=8, at=0.75)
     odd = [
@@ -103,8 +89,8 @@ def test_every_field_comes_back_and_every_difference_is_kept(long: int) -> None:
     ]
     log = Log()
     for chunk in (first, second, *odd):
-        log.extend([[chunk]])
-        log.fold()
+        log.extend([chunk])
+        log.pack()
     again = read_all(log, 0, 100)
     assert again == [first, second, *odd]
     assert list(map(repr, again)) == list(map(repr, [first, second, *odd]))  # to the order of fields
@@ -116,7 +102,7 @@ def _tokens(count: int, **place: Any) -> SystemChunk:
 
 def test_who_reads_as_it_comes_gets_the_very_chunks() -> None:
     log, chunk = Log(), TextChunk("a")
-    log.extend([[chunk]])
+    log.extend([chunk])
     assert log.read(0, 5)[0] is chunk
 
 
@@ -130,17 +116,16 @@ def _counted_thinking(seq: int) -> Chunk:
     return _tokens(1000 + seq, turn=0, seq=seq, at=seq / 7)
 
 
-@pytest.mark.parametrize(("chunk", "most"), [(_text, 130), (_counted_thinking, 230)])
-def test_alike_chunks_take_little_more_than_their_text(chunk: Callable[[int], Chunk], most: int) -> None:
-    """A piece's string takes 54 bytes; as a chunk it takes 200, as the first 16,384 do. A count of tokens has
-    a string of 85 bytes; its chunk takes 460. Strings and figures kept as they are, a pair takes 290."""
-    log, pieces = Log(), 60_000
+@pytest.mark.parametrize(("chunk", "most"), [(_text, 230), (_counted_thinking, 280)])
+def test_a_chunk_is_kept_in_less_than_its_line_on_the_wire(chunk: Callable[[int], Chunk], most: int) -> None:
+    """A line of a piece takes 266 bytes, of a count of tokens 290; its figures and strings are its own."""
+    log, pieces = Log(), 20_000
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         for seq in range(pieces):
-            log.extend([[chunk(seq)]])
-            log.fold()
+            log.extend([chunk(seq)])
+            log.pack()
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -150,7 +135,7 @@ def test_alike_chunks_take_little_more_than_their_text(chunk: Callable[[int], Ch
 def test_a_long_turn_is_forgotten_piece_by_piece() -> None:
     log = Log()
     for seq in range(0, 200_000, 2000):
-        log.extend(stretches([_text(seq + n) for n in range(2000)]))
-        log.fold()
+        log.extend([_text(seq + n) for n in range(2000)])
+        log.pack()
         log.forget(max(0, seq - 2000))
-    assert len(log._parts) <= 2
+    assert len(log._items) <= 4000

@@ -96,7 +96,7 @@ def test_the_same_operators_work_on_it() -> None:
         result(),
     ]
     (response,) = gathered(
-        within_subscribe(chunks).pipe(cc.by_agent(), ops.flat_map(lambda agent: agent.pipe(cc.to_response())))
+        within_subscribe(chunks).pipe(cc.by_agent(), ops.flat_map(lambda agent: agent.pipe(cc.to_response())))  # type: ignore[attr-defined]
     )
     assert response.content == "hers\n\nmore"
     assert [(tool.name, tool.result) for tool in response.tool_uses] == [("Bash", "x")]
@@ -363,8 +363,9 @@ async def test_real_agents_in_the_foreground(real: Real) -> None:
         told = turn.pipe(
             cc.by_agent(),
             ops.flat_map(
-                lambda agent: agent.pipe(
-                    cc.to_response(), ops.map(lambda r: (agent.call.input["prompt"], r.content))
+                lambda agent: agent.pipe(  # type: ignore[attr-defined]
+                    cc.to_response(),
+                    ops.map(lambda r: (agent.call.input["prompt"], r.content)),  # type: ignore[arg-type, attr-defined, union-attr]
                 )
             ),
             ops.to_list(),

@@ -188,7 +188,7 @@ def test_who_takes_one_block_gets_all_of_it() -> None:
     source, observer = Hot(), Strict()
     source.pipe(
         cc.code_blocks(),
-        ops.filter(lambda block: block.language == "py"),
+        ops.filter(lambda block: block.language == "py"),  # type: ignore[attr-defined]
         ops.take(1),
         ops.flat_map(lambda b: b),
     ).subscribe(observer)
@@ -248,7 +248,7 @@ async def test_code_out_of_a_real_answer(real: Real) -> None:
             found.append((block.language, []))
             block.subscribe(found[-1][1].append)
 
-        await turn.pipe(cc.tap_chunks(chunks.append), cc.code_blocks(), ops.do_action(note), ops.count())
+        await turn.pipe(cc.tap_chunks(chunks.append), cc.code_blocks(), ops.do_action(note), ops.count())  # type: ignore[misc]
     assert [(language, "".join(code)) for language, code in found] == [
         ("python", "for x in range(3):\n    print(x)\n"),
         ("", "plain\n"),

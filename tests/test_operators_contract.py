@@ -386,7 +386,7 @@ def test_stock_operators_between_ours_change_nothing(turn: list[Chunk]) -> None:
     for case in EVERY:
         ours = gathered(source.pipe(cc.tap_chunks(id), case.make(Clock()), cc.tap_chunks(id)))
         mixed = gathered(
-            source.pipe(cc.tap_chunks(id), *nothing, case.make(Clock()), *nothing, cc.tap_chunks(id))
+            source.pipe(cc.tap_chunks(id), *nothing, case.make(Clock()), *nothing, cc.tap_chunks(id))  # type: ignore[call-overload]
         )
         assert readable(mixed) == readable(ours)
 
@@ -527,7 +527,7 @@ def test_the_end_does_not_reach_who_left_while_it_came(ending: str) -> None:
     source, answers = Hot(), list[Any]()
     pipe = source.pipe(
         cc.buffer_text(None),
-        cc.tap_chunks(lambda item: subscription.dispose()),
+        cc.tap_chunks(lambda item: subscription.dispose()),  # type: ignore[has-type]
         cc.scan_response(1000),
         cc.tap_chunks(answers.append),
     )

@@ -65,14 +65,14 @@ def timed(
     clock, now, messages = Clock(), 1.0, []
     for place, item in enumerate(items):
         now += waits[place % len(waits)]
-        messages.append(ReactiveTest.on_next(now, item))
-    end = ReactiveTest.on_completed(now) if error is None else ReactiveTest.on_error(now, error)
+        messages.append(ReactiveTest.on_next(now, item))  # type: ignore[arg-type]
+    end = ReactiveTest.on_completed(now) if error is None else ReactiveTest.on_error(now, error)  # type: ignore[arg-type]
     source = clock.create_cold_observable(*messages, end)
     seen = clock.start(lambda: source.pipe(operator(clock)), disposed=100_000.0)
     assert not clock.timers
     values = [message.value for message in seen.messages]
     *items, last = values
-    return [item.value for item in items], getattr(last, "exception", None)
+    return [item.value for item in items], getattr(last, "exception", None)  # type: ignore[union-attr]
 
 
 # -- one text, however it is read -----------------------------------------------------------------------

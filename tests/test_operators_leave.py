@@ -33,7 +33,7 @@ async def gather(source: Hot, seen: list[Any]) -> None:
 @given(items=st.lists(st.integers()), fails=st.booleans())
 def test_everything_comes_in_order_then_the_error(items: list[int], fails: bool) -> None:
     async def main() -> tuple[list[int], bool]:
-        seen = []
+        seen: list[Any] = []
         try:
             async for item in within_subscribe(items, Broken() if fails else None).pipe(
                 cc.to_async_iterator()
@@ -63,8 +63,9 @@ async def test_it_subscribes_at_the_first_step_only() -> None:
 
 
 async def test_the_error_comes_after_the_items_before_it_and_disposes() -> None:
-    source, seen, error = Hot(), [], Broken("no")
-    asyncio.get_running_loop().call_soon(lambda: (source.send("a", "b"), source.fail(error)))
+    source, error = Hot(), Broken("no")
+    seen: list[Any] = []
+    asyncio.get_running_loop().call_soon(lambda: (source.send("a", "b"), source.fail(error)))  # type: ignore[func-returns-value]
     with pytest.raises(Broken) as raised:
         await gather(source, seen)
     assert seen == ["a", "b"]
@@ -167,9 +168,9 @@ async def test_one_item_at_a_time_from_another_thread() -> None:
 
 async def test_an_error_from_another_thread() -> None:
     source = Hot()
-    thread = threading.Thread(target=lambda: (source.send("a"), source.fail(Broken())))
+    thread = threading.Thread(target=lambda: (source.send("a"), source.fail(Broken())))  # type: ignore[func-returns-value]
     asyncio.get_running_loop().call_soon(thread.start)
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(Broken):
         await gather(source, seen)
     thread.join()
@@ -179,7 +180,7 @@ async def test_an_error_from_another_thread() -> None:
 async def test_what_comes_after_the_end_is_not_seen() -> None:
     source: rx.Subject[str] = rx.Subject()
     asyncio.get_running_loop().call_soon(
-        lambda: (source.on_next("a"), source.on_completed(), source.on_next("b"))
+        lambda: (source.on_next("a"), source.on_completed(), source.on_next("b"))  # type: ignore[func-returns-value]
     )
     assert [item async for item in source.pipe(cc.to_async_iterator())] == ["a"]
 

@@ -137,7 +137,9 @@ def test_nothing_is_cut_but_by_its_deadline(gaps: list[tuple[float, str]], max_l
     text, out, come = "".join(text for _, text in arrivals), when(seen), when(arrivals)
     unit, place = regex.compile(r"[\ud800-\udbff][\udc00-\udfff]|`+|~+|\X"), 0
     while place < len(text):
-        end = place + unit.match(text[place:]).end()  # a cut is forgotten: what follows stands alone
+        matched = unit.match(text[place:])
+        assert matched is not None
+        end = place + matched.end()  # a cut is forgotten: what follows stands alone
         cuts = [at for at in range(place + 1, end) if out[at] != out[place]]
         if cuts:
             # What came after the cut came when its first character could wait no longer; text that came

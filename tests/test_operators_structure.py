@@ -67,7 +67,7 @@ places = st.deferred(
         colour=st.none() | st.sampled_from(Colour),
         open=st.none() | st.booleans(),
         code=st.none() | st.text("abc", max_size=3),
-        sights=st.lists(places, max_size=2),
+        sights=st.lists(places, max_size=2),  # type: ignore[has-type]
         notes=st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=2),
         anything=st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=5),

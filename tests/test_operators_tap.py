@@ -15,8 +15,7 @@ import reactivex as rx
 from reactivex.testing import TestScheduler
 
 from rxccsdk import operators as cc
-from rxccsdk.session.callbacks import CallbackRunner
-from rxccsdk.session.flow import End
+from rxccsdk.text.callbacks import CallbackRunner
 from tests.operator_laws import Hot, Strict, gathered, said, within_subscribe
 
 
@@ -31,7 +30,7 @@ async def settle() -> None:
 
 
 def other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 taps: Any = pytest.mark.parametrize("tap", [cc.tap_chunks, cc.tap_text], ids=["tap_chunks", "tap_text"])
@@ -54,7 +53,7 @@ def test_tap_text_gets_text_only_and_passes_everything() -> None:
     assert got == ["a", "\n\nb"]
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 def test_a_callback_that_raises_is_called_again_and_logged(
     tap: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,7 +73,7 @@ def test_a_callback_that_raises_is_called_again_and_logged(
         assert "in callback" in caplog.text
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 def test_on_error_gets_it_instead(tap: Any, caplog: pytest.LogCaptureFixture) -> None:
     errors: list[Exception] = []
 
@@ -86,7 +85,7 @@ def test_on_error_gets_it_instead(tap: Any, caplog: pytest.LogCaptureFixture) ->
     assert not caplog.records
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 def test_an_on_error_that_raises_is_logged(tap: Any, caplog: pytest.LogCaptureFixture) -> None:
     def callback(item: str) -> None:
         raise Broken("first")
@@ -121,7 +120,7 @@ def test_a_stop_iteration_is_an_error_like_any_other(caplog: pytest.LogCaptureFi
 # -- async --------------------------------------------------------------------------------------------
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 async def test_in_order_one_at_a_time_without_holding_the_stream(tap: Any) -> None:
     log: list[str] = []
     running = 0
@@ -149,7 +148,7 @@ async def test_in_order_one_at_a_time_without_holding_the_stream(tap: Any) -> No
     assert other_tasks() == set()
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 async def test_an_error_waits_for_the_callbacks_too(tap: Any) -> None:
     log: list[str] = []
 
@@ -193,7 +192,7 @@ async def test_any_awaitable_will_do() -> None:
     assert observer.completed
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 async def test_an_async_callback_that_raises_is_called_again(
     tap: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,7 +231,7 @@ async def test_a_subscriber_that_raises_at_an_end_which_waited_is_logged(
     assert other_tasks() == set()
 
 
-@taps
+@taps  # type: ignore[untyped-decorator]
 @pytest.mark.parametrize("after", [0, 1, 5])
 async def test_dispose_cancels_and_leaves_no_task(tap: Any, after: int) -> None:
     log: list[str] = []
@@ -382,14 +381,20 @@ async def test_drained() -> None:
         await asyncio.sleep(0)
         log.append(item)
 
-    runner, end = CallbackRunner(callback), End()
-    await runner.drained()
-    assert list(runner.hear([1, 2], end)) == [1, 2]
-    await runner.drained()
+    runner = CallbackRunner(callback)
+    for item in (1, 2):
+        runner.call(item)
+    await drained(runner)
     assert log == [1, 2]
-    assert list(runner.hear([3], end)) == [3]
-    await runner.drained()
+    runner.call(3)
+    await drained(runner)
     assert log == [1, 2, 3]
+
+
+async def drained(runner: CallbackRunner[Any]) -> None:
+    done = asyncio.Event()
+    runner.when_done(done.set)
+    await done.wait()
 
 
 async def test_a_callback_that_leaves_and_gives_a_coroutine() -> None:

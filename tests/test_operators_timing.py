@@ -43,19 +43,19 @@ def marbles(
     for second, mark in enumerate(line):
         at = 1000.0 + second
         if mark == "|":
-            messages.append(ReactiveTest.on_completed(at))
+            messages.append(ReactiveTest.on_completed(at))  # type: ignore[arg-type]
         elif mark == "#":
-            messages.append(ReactiveTest.on_error(at, error or Broken()))
+            messages.append(ReactiveTest.on_error(at, error or Broken()))  # type: ignore[arg-type]
         elif mark != "-":
-            messages.append(ReactiveTest.on_next(at, mark))
+            messages.append(ReactiveTest.on_next(at, mark))  # type: ignore[arg-type]
     source = clock.create_hot_observable(*messages)
     seen = clock.start(
         lambda: source.pipe(operator(clock)), created=900.0, subscribed=999.0, disposed=1000.0 + disposed
     )
     columns: dict[int, str] = {}
     for message in seen.messages:
-        kind = message.value.kind
-        mark = str(message.value.value) if kind == "N" else "|" if kind == "C" else "#"
+        kind = message.value.kind  # type: ignore[union-attr]
+        mark = str(message.value.value) if kind == "N" else "|" if kind == "C" else "#"  # type: ignore[union-attr]
         second = int(message.time - 1000.0)
         columns[second] = columns.get(second, "") + mark
     drawing = ""

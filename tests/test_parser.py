@@ -25,16 +25,18 @@ from rxccsdk.chunks import (
     UnknownChunk,
     UserChunk,
 )
-from rxccsdk.testing.wire_strategies import random_trace
-from rxccsdk.wire.parser import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING, Parser, Scope
-from tests.wire_traces import hear
+from rxccsdk.wire.messages import TurnCounter
+from rxccsdk.wire.parser import Parser
+from rxccsdk.wire.silent import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING
+from tests.wire_strategies import random_trace
+from tests.wire_traces import read_trace
 
 
 def parse(*frames: Frame, parser: Parser | None = None) -> list[Chunk]:
-    parser, scope = parser or Parser(), Scope(0)
+    parser, counter = parser or Parser(), TurnCounter(0)
     chunks: list[Chunk] = []
     for frame in frames:
-        chunks += parser.parse(frame, scope, 1.5)
+        chunks += parser.parse(frame, counter, 1.5)
     return chunks
 
 
@@ -311,7 +313,7 @@ def test_no_damaged_frame_is_fatal_or_lost(seed: int) -> None:
     frames = copy.deepcopy(trace.frames)
     for frame in random.sample(frames, k=min(5, len(frames))):
         damage(frame, random)
-    hear(frames, trace.prompts)
+    read_trace(frames, trace.prompts)
 
 
 JUNK: list[Any] = [None, 7, -1, 10**400, 1.5, True, "", "junk", [], ["x"], {}, {"type": "junk"}, [None], [[]]]

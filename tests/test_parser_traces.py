@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from rxccsdk import ClaudeSession, Turn
 from rxccsdk.chunks import Chunk, Frame
-from rxccsdk.testing.wire_strategies import Answer, Trace, random_trace, wire_traces
+from tests.wire_strategies import Answer, Trace, random_trace, wire_traces
 from tests.wire_traces import (
-    Heard,
+    TraceChunks,
     blocks_of,
     check,
-    hear,
     inputs_of,
     notices_of,
+    read_trace,
     reread,
     response_of,
     results_of,
@@ -37,34 +37,34 @@ def assert_answer(chunks: list[Chunk], expected: Answer) -> None:
     assert notices_of(chunks) == expected.notices
 
 
-def assert_heard(heard: Heard, trace: Trace) -> None:
-    check(heard)
-    assert heard.ended == [True] * len(trace.turns)
-    for chunks, expected in zip(heard.turns, trace.turns, strict=True):
+def assert_trace(got: TraceChunks, trace: Trace) -> None:
+    check(got)
+    assert got.ended == [True] * len(trace.turns)
+    for chunks, expected in zip(got.turns, trace.turns, strict=True):
         assert_answer(chunks, expected)
         response = response_of(chunks)
         assert (response.content, response.error_kind) == (expected.content, expected.error_kind)
-    assert_answer(heard.outside, trace.outside)
+    assert_answer(got.outside, trace.outside)
 
 
 @given(wire_traces())
 def test_every_piece_comes_once_in_its_turn_and_nothing_else_does(trace: Trace) -> None:
-    assert_heard(hear(trace.frames, trace.prompts), trace)
+    assert_trace(read_trace(trace.frames, trace.prompts), trace)
 
 
 @given(wire_traces(max_turns=1), st.lists(st.integers(1, 300), min_size=1, max_size=5))
 def test_any_split_of_the_bytes_into_reads_gives_the_same_answer(trace: Trace, reads: list[int]) -> None:
-    assert_heard(hear(reread(trace.frames, reads), trace.prompts), trace)
+    assert_trace(read_trace(reread(trace.frames, reads), trace.prompts), trace)
 
 
 @given(wire_traces(), st.randoms(use_true_random=False))
 def test_any_split_of_the_text_into_deltas_gives_the_same_answer(trace: Trace, random: Random) -> None:
-    assert_heard(hear(*_resplit(trace, random)), trace)
+    assert_trace(read_trace(*_resplit(trace, random)), trace)
 
 
 @given(wire_traces(names=True))
 def test_without_partial_messages_the_answers_are_the_same(trace: Trace) -> None:
-    assert_heard(hear(*_without_partial_messages(trace)), trace)
+    assert_trace(read_trace(*_without_partial_messages(trace)), trace)
 
 
 @pytest.mark.parametrize("batch", range(10))
@@ -73,11 +73,11 @@ def test_long_sessions(batch: int) -> None:
     for seed in range(batch * 50, batch * 50 + 50):
         random = Random(seed)
         trace = random_trace(random, names=None if seed % 3 else True)
-        assert_heard(hear(trace.frames, trace.prompts), trace)
-        assert_heard(hear(*_resplit(trace, random)), trace)
-        assert_heard(hear(reread(trace.frames, [random.randint(1, 5000)]), trace.prompts), trace)
+        assert_trace(read_trace(trace.frames, trace.prompts), trace)
+        assert_trace(read_trace(*_resplit(trace, random)), trace)
+        assert_trace(read_trace(reread(trace.frames, [random.randint(1, 5000)]), trace.prompts), trace)
         if seed % 3 == 0:
-            assert_heard(hear(*_without_partial_messages(trace)), trace)
+            assert_trace(read_trace(*_without_partial_messages(trace)), trace)
 
 
 @settings(max_examples=25)
@@ -91,13 +91,13 @@ def test_a_session_that_replays_it_gives_the_same_answers(
     async def replay() -> None:
         outside: list[Chunk] = []
         async with ClaudeSession.replay(path, speed=float("inf")) as session:
-            session.chunks.subscribe(lambda chunk: chunk.turn is None and outside.append(chunk))
+            session.chunks.subscribe(lambda chunk: outside.append(chunk) if chunk.turn is None else None)
             turns = [session.stream("whatever") for _ in trace.turns]
             waiting = [asyncio.ensure_future(_collect(turn)) for turn in turns]
-            heard = [await waiter for waiter in waiting]
+            got = [await waiter for waiter in waiting]
             for _ in trace.frames:  # what follows the last result
                 await asyncio.sleep(0)
-        for turn, chunks, expected in zip(turns, heard, trace.turns, strict=True):
+        for turn, chunks, expected in zip(turns, got, trace.turns, strict=True):
             assert_answer(chunks, expected)
             assert (turn.response.content, turn.response.error_kind) == (
                 expected.content,

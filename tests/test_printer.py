@@ -20,8 +20,8 @@ from rich.progress import Progress
 
 from rxccsdk import RetractedChunk, ThinkingChunk
 from rxccsdk import operators as cc
-from rxccsdk.session.flow import End
-from rxccsdk.session.printer import Printer
+from rxccsdk.text.clock import Timer
+from rxccsdk.text.printing import Printer
 from tests.operator_laws import (
     RETRACTED_TURN,
     Clock,
@@ -307,7 +307,7 @@ def test_beside_a_progress_bar() -> None:
 
 def test_a_final_newline_beside_a_progress_bar() -> None:
     with live_display() as (bar, screen):
-        printer = Printer()
+        printer = Printer(None, 0.05, Timer(None))
         printer.write("a")
         printer.write("b")
         printer.flush()
@@ -371,13 +371,12 @@ def test_a_keyboard_interrupt_passes() -> None:
 
 def test_the_owner_of_a_printer_is_told_once_of_its_failure() -> None:
     told: list[Exception] = []
-    printer = Printer(Failing("write", Broken()), on_failure=told.append)
+    printer = Printer(Failing("write", Broken()), 0, Timer(None), told.append)
     printer.write("a")
     printer.write("b")
     printer.flush()
     printer.end_line()
     assert [type(error) for error in told] == [Broken]
-    assert printer.silenced
     assert not printer.wrote
 
 
@@ -407,7 +406,7 @@ def test_a_printer_upstream_prints_what_is_taken_downstream() -> None:
 
 def test_no_newline_is_written_but_by_end_line() -> None:
     file = io.StringIO()
-    printer = Printer(file)
+    printer = Printer(file, 0, Timer(None))
     printer.write("a")
     printer.flush()
     assert file.getvalue() == "a"
@@ -415,46 +414,16 @@ def test_no_newline_is_written_but_by_end_line() -> None:
     assert file.getvalue() == "a\n"
 
 
-# -- pieces of one block that came together ---------------------------------------------------------------
-
-
-def stretch(count: int) -> list[Any]:
-    return [said(f"{number} ", at=number / 10) for number in range(count)]
-
-
-def test_an_interval_that_ends_among_pieces_of_one_block_leaves_none_unprinted() -> None:
-    """A burst takes no time, but a clock need not know that."""
-    fired: list[Any] = []
-    file = Writes(lambda: 0.0)
-    printer = Printer(file, later=lambda: lambda seconds, action: fired.append(action) or (lambda: None))
-    pieces = stretch(9)
-    for number, _ in enumerate(printer.hear_texts(pieces, End())):
-        if number == 4:
-            fired.pop(0)()
-            fired.pop(0)()  # this one found nothing to write
-    while fired:
-        fired.pop(0)()
-    assert file.text == "".join(piece.text for piece in pieces)
-
-
-def test_pieces_of_one_block_pass_a_printer_that_cannot_wait(caplog: pytest.LogCaptureFixture) -> None:
-    def later() -> Any:
-        raise Broken
-
-    pieces = stretch(9)
-    assert list(Printer(Writes(lambda: 0.0), later=later).hear_texts(pieces, End())) == pieces
-    assert len(caplog.records) == 1
-
-
 def test_who_leaves_while_a_retraction_is_marked_hears_no_more_of_it() -> None:
     heard: list[Any] = []
     source = Hot()
 
     class Leaving(Writes):
-        def write(self, text: str) -> None:
-            super().write(text)
+        def write(self, text: str) -> int:
+            written = super().write(text)
             if "does not stand" in text:
                 subscription.dispose()
+            return written
 
     file = Leaving(lambda: 0.0)
     subscription = source.pipe(cc.print_text(0, file=file), cc.tap_chunks(heard.append)).subscribe()

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import tracemalloc
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from rxccsdk import (
     ToolUseChunk,
 )
 from rxccsdk import operators as cc
-from rxccsdk.session.response import ResponseFold
+from rxccsdk.session.fold import ResponseFold
 from rxccsdk.testing.strategies import turns
 from tests.operator_laws import gathered, result, said, within_subscribe
 
@@ -255,7 +256,7 @@ def test_an_interrupted_turn_without_a_result_behind_a_stock_operator() -> None:
 
 
 def test_denied_tools_are_warnings() -> None:
-    denials = ({"tool_name": "Bash", "tool_use_id": "t"}, {})
+    denials: tuple[dict[str, Any], ...] = ({"tool_name": "Bash", "tool_use_id": "t"}, {})
     answer = response(result(permission_denials=denials))
     assert "'Bash'" in answer.warnings[0]
     assert "allowed_tools" in answer.warnings[0]
@@ -451,10 +452,17 @@ def test_what_is_retracted_is_gone_however_it_was_joined() -> None:
 
 def test_a_long_block_that_comes_and_is_retracted_in_one_burst() -> None:
     fold = ResponseFold()
-    fold.flow([*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), True), TextChunk("y", 1)])
-    fold.flow([RetractedChunk((1,), (), False)])
-    fold.flow([TextChunk("z", 2)])
+    add_all(
+        fold, [*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), True), TextChunk("y", 1)]
+    )
+    add_all(fold, [RetractedChunk((1,), (), False)])
+    add_all(fold, [TextChunk("z", 2)])
     assert fold.response().content == "z"
     whole = ResponseFold()
-    whole.flow([*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), False)])
+    add_all(whole, [*(TextChunk("x", 0) for _ in range(5000)), RetractedChunk((0,), (), False)])
     assert whole.response().content == ""
+
+
+def add_all(fold: ResponseFold, chunks: Iterable[Chunk]) -> None:
+    for chunk in chunks:
+        fold.add(chunk)

@@ -26,8 +26,8 @@ from rxccsdk import (
 )
 from rxccsdk import operators as cc
 from rxccsdk.testing import event_frame, init_frame, message, reply, result_frame, steps, text_turn
-from rxccsdk.wire import Exit
-from rxccsdk.wire.cli import CliWire
+from rxccsdk.transport import Exit
+from rxccsdk.transport.cli import CliTransport
 from rxccsdk.wire.parser import Parser
 from tests.conftest import Scripted
 
@@ -60,13 +60,13 @@ async def test_a_cli_that_is_gone_before_the_sdk_says_a_word(
     scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The SDK's first write failed, and that its input was closed was all that one learned."""
-    run_sdk = CliWire._run_sdk
+    run_sdk = CliTransport._run_sdk
 
-    async def late(self: CliWire) -> None:
+    async def late(self: CliTransport) -> None:
         await self._process._exited.wait()
         await run_sdk(self)
 
-    monkeypatch.setattr(CliWire, "_run_sdk", late)
+    monkeypatch.setattr(CliTransport, "_run_sdk", late)
     session = scripted(on_start=steps().stderr("no config for you\n").exit(3), answer_initialize=False)
     with pytest.raises(SessionCrashedError, match="before it was ready") as caught:
         await asyncio.wait_for(session.open(), 10)
@@ -178,7 +178,7 @@ async def test_a_defect_in_the_reader_fails_the_turn_and_ends_the_cli(
     """It was told to the loop alone, and whoever waited for the turn waited for ever."""
 
     def parse(self: Parser, frame: Any, scope: Any, at: float) -> Any:
-        if getattr(frame, "get", {}.get)("type") == "assistant":
+        if frame.get("type") == "assistant":
             raise ZeroDivisionError("a defect")
         return whole_parse(self, frame, scope, at)
 
@@ -368,25 +368,25 @@ async def test_the_result_is_the_last_chunk_of_its_turn(scripted: Scripted) -> N
     assert [c.type for c in outside if isinstance(c, UnknownChunk)] == ["prompt_suggestion"]
 
 
-async def test_a_cli_that_ends_just_when_it_is_ready_is_heard(scripted: Scripted) -> None:
+async def test_a_cli_that_ends_just_when_it_is_ready_fails_the_prompt(scripted: Scripted) -> None:
     """Its answer to `initialize` and its end come together, before the session that opens goes on."""
     session = scripted()
-    make_wire = session._make_wire
+    make_transport = session._make_transport
 
-    def make_ending_wire() -> CliWire:
-        wire = make_wire()
-        assert isinstance(wire, CliWire)
-        control = wire._control
+    def make_ending_transport() -> CliTransport:
+        transport = make_transport()
+        assert isinstance(transport, CliTransport)
+        hand_to_sdk = transport.hand_to_sdk
 
-        def control_and_end(frame: dict[str, Any]) -> None:
-            control(frame)
-            if wire._is_ready():
-                wire._on_end(Exit("The CLI ended", 3))
+        def hand_and_end(frame: dict[str, Any]) -> None:
+            hand_to_sdk(frame)
+            if transport._is_ready():
+                transport._on_end(Exit("The CLI ended", 3))
 
-        wire._control = control_and_end  # type: ignore[method-assign]
-        return wire
+        transport.hand_to_sdk = hand_and_end  # type: ignore[method-assign]
+        return transport
 
-    session._make_wire = make_ending_wire
+    session._make_transport = make_ending_transport
     async with session:
         with pytest.raises(SessionClosedError, match="exit code 3"):
             await session.query("go")

@@ -15,8 +15,8 @@ import pytest
 from rxccsdk import ClaudeSession, RxccError, SessionOptions, SystemChunk, ToolResultChunk
 from rxccsdk import operators as cc
 from rxccsdk.testing import Request, reply, text_turn
-from rxccsdk.wire import claude_agent, claude_code
-from rxccsdk.wire.cli import CliWire
+from rxccsdk.transport import _claude_agent, _claude_code
+from rxccsdk.transport.cli import CliTransport
 from tests.conftest import Real, Scripted
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
@@ -110,7 +110,7 @@ async def test_sdk_mcp_servers_run(real: Real) -> None:
     module = sdk(real.backend)
     called: list[int] = []
 
-    @module.tool("double", "Doubles a number", {"number": int})
+    @module.tool("double", "Doubles a number", {"number": int})  # type: ignore[untyped-decorator]
     async def double(given: dict[str, Any]) -> dict[str, Any]:
         called.append(given["number"])
         return {"content": [{"type": "text", "text": str(given["number"] * 2)}]}
@@ -183,7 +183,7 @@ async def test_every_option_reaches_the_cli_in_the_same_way(scripted: Scripted, 
     ]:
         assert pair in pairs
     assert "--include-partial-messages" in argv
-    assert session.session_id in " ".join(argv)
+    assert str(session.session_id) in " ".join(argv)
     names = scripted.cli.environ_names
     assert {"MY_OWN", "CLAUDE_CODE_SDK_READS_SESSION_STATE", "CLAUDE_CODE_ENTRYPOINT"} <= set(names)
     assert "CLAUDECODE" not in names
@@ -221,14 +221,14 @@ async def test_sdk_options_decide_the_backend(scripted: Scripted) -> None:
 
 
 async def test_auto_takes_the_agent_sdk_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    wire = CliWire(SessionOptions())
-    assert wire.backend == "claude-agent-sdk"
+    transport = CliTransport(SessionOptions())
+    assert transport.backend == "claude-agent-sdk"
     real_find = importlib.util.find_spec
     gone = lambda name, *rest: None if name == "claude_agent_sdk" else real_find(name, *rest)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", gone)
-    assert CliWire(SessionOptions()).backend == "claude-code-sdk"
+    assert CliTransport(SessionOptions()).backend == "claude-code-sdk"
     with pytest.raises(RxccError, match=r"pip install 'rxccsdk\[agent\]'"):
-        CliWire(SessionOptions(backend="claude-agent-sdk"))
+        CliTransport(SessionOptions(backend="claude-agent-sdk"))
 
 
 def test_unknown_and_wrong_options_are_refused() -> None:
@@ -238,18 +238,18 @@ def test_unknown_and_wrong_options_are_refused() -> None:
 
 
 def test_what_is_private_in_claude_code_sdk_is_where_we_look_for_it() -> None:
-    """Fails by name when a release moves what `rxccsdk.wire.claude_code` touches."""
+    """Fails by name when a release moves what `rxccsdk.transport._claude_code` touches."""
     from claude_code_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
 
     transport = SubprocessCLITransport("x", sdk_options("claude-code-sdk"), "/nowhere/claude")
     command = transport._build_command()
     assert command[0] == "/nowhere/claude"
     assert "stream-json" in command
-    assert claude_code.ClaudeCodeDriver.name == "claude-code-sdk"
+    assert _claude_code.ClaudeCodeDriver.name == "claude-code-sdk"
 
 
 def test_what_is_private_in_claude_agent_sdk_is_where_we_look_for_it() -> None:
-    """Fails by name when a release moves what `rxccsdk.wire.claude_agent` touches."""
+    """Fails by name when a release moves what `rxccsdk.transport._claude_agent` touches."""
     from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
 
     chosen = sdk_options("claude-agent-sdk", cli_path="/nowhere/claude")
@@ -257,7 +257,7 @@ def test_what_is_private_in_claude_agent_sdk_is_where_we_look_for_it() -> None:
     assert transport._cli_path == "/nowhere/claude"
     assert callable(transport._find_cli)
     assert transport._build_command()[0] == "/nowhere/claude"
-    assert claude_agent.ClaudeAgentDriver.name == "claude-agent-sdk"
+    assert _claude_agent.ClaudeAgentDriver.name == "claude-agent-sdk"
 
 
 async def test_waiting_for_a_permission_is_no_stall(real: Real) -> None:

@@ -88,7 +88,7 @@ async def test_a_late_subscriber_sees_every_chunk_and_stops_where_it_wants(scrip
         turn = session.stream("go")
         everything = await collect(turn)
         seen: list[Any] = []
-        await turn.pipe(ops.do_action(seen.append), ops.take(3), ops.last())
+        await turn.pipe(ops.do_action(seen.append), ops.take(3), ops.last())  # type: ignore[misc]
         assert seen == everything[:3]
         assert await collect(turn) == everything
 
@@ -274,7 +274,7 @@ async def test_without_replay_nothing_is_kept_and_late_ones_see_what_comes(scrip
         turn = session.stream("go", replay=False)
         everything = await collect(turn)
         assert "".join(c.text for c in everything if isinstance(c, TextChunk)) == "one two three"
-        assert turn._log._parts == []
+        assert turn._log._items == []
         assert await collect(turn) == []
         assert turn.response.content == "one two three"
 
@@ -421,7 +421,7 @@ async def test_ask_brings_its_own_session_and_closes_it(scripted: Scripted) -> N
     response = await turn.pipe(cc.to_response())
     assert response.content == "one two"
     assert response.metadata.backend == scripted.backend
-    assert turn.status == "completed"
+    assert turn.status == "completed"  # type: ignore[comparison-overlap]
     assert (await turn.pipe(cc.to_response())).content == "one two"
 
 

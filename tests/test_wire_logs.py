@@ -29,17 +29,17 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
-from rxccsdk.wire.decoding import decode
-from rxccsdk.wire.framing import LineFramer
+from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.events import Event
 from tests.wire_traces import (
     LOGS,
-    Heard,
     Prompts,
+    TraceChunks,
     blocks_of,
     check,
-    hear,
     inputs_of,
     notices_of,
+    read_trace,
     response_of,
     results_of,
     text_of,
@@ -430,12 +430,12 @@ def told(chunks: list[Chunk]) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_log_gives_the_right_answer(name: str) -> None:
-    heard = hear(*read(name))
-    check(heard)
-    assert heard.ended == [True] * len(LOG[name].turns)
-    for chunks, expected in zip(heard.turns, LOG[name].turns, strict=True):
+    got = read_trace(*read(name))
+    check(got)
+    assert got.ended == [True] * len(LOG[name].turns)
+    for chunks, expected in zip(got.turns, LOG[name].turns, strict=True):
         assert_turn(chunks, expected)
-    assert told(heard.outside) == LOG[name].outside
+    assert told(got.outside) == LOG[name].outside
 
 
 def test_every_log_is_described() -> None:
@@ -445,14 +445,14 @@ def test_every_log_is_described() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_without_partial_messages_the_answer_is_the_same(name: str) -> None:
     """Law 1. What broke off was only ever streamed; it does not stand in either."""
-    heard = hear(*without_partial_messages(name))
-    check(heard)
-    for chunks, expected in zip(heard.turns, LOG[name].turns, strict=True):
+    got = read_trace(*without_partial_messages(name))
+    check(got)
+    for chunks, expected in zip(got.turns, LOG[name].turns, strict=True):
         assert_turn(chunks, expected, streamed=False)
         assert retracted_of(chunks) == []
         assert text_of(chunks) == expected.content
-    streamed = hear(*read(name))
-    for one, other in zip([*heard.turns, heard.outside], [*streamed.turns, streamed.outside], strict=True):
+    streamed = read_trace(*read(name))
+    for one, other in zip([*got.turns, got.outside], [*streamed.turns, streamed.outside], strict=True):
         assert blocks_of(one) == blocks_of(other)
         assert inputs_of(one) == inputs_of(other)
         assert results_of(one) == results_of(other)
@@ -461,37 +461,50 @@ def test_without_partial_messages_the_answer_is_the_same(name: str) -> None:
 @settings(max_examples=8)
 @given(st.sampled_from(NAMES), st.lists(st.integers(1, 5000), min_size=1, max_size=4))
 def test_any_split_into_reads_gives_the_same_chunks(name: str, reads: list[int]) -> None:
-    written = (LOGS / f"{name}.jsonl").read_bytes()
-    framer, lines, at, turn = LineFramer(), [], 0, 0
-    while at < len(written):
-        size = reads[turn % len(reads)]
-        lines += framer.push(written[at : at + size])
-        at, turn = at + size, turn + 1
-    assert lines == lines_of(name)
-    decoded = [decode(line) for line in lines]
-    assert decoded == [json.loads(line) for line in lines]
+    assert chunks_in_reads(name, reads) == chunks_in_reads(name, [1 << 20])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_byte_by_byte_gives_the_same_chunks(name: str) -> None:
+    assert chunks_in_reads(name, [1]) == chunks_in_reads(name, [1 << 20])
+
+
+def chunks_in_reads(name: str, reads: list[int]) -> list[Event]:
+    """Read a log in reads of these sizes, over and over."""
+    frames, prompts = read(name)
+    connection, events, turn = Connection(), [], 0
+    starts = [place for place, _ in prompts] + [len(frames)]
+    for (start, uuid), end in zip([(0, ""), *prompts], [*starts], strict=True):
+        if uuid:
+            connection.begin(uuid)
+        written = b"".join(line + b"\n" for line in lines_of(name)[start:end])
+        while written:
+            size = reads[turn % len(reads)]
+            events += connection.receive(written[:size])
+            written, turn = written[size:], turn + 1
+    return events
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_replayed_session_gives_the_same_chunks(name: str, tmp_path: Path) -> None:
     frames, prompts = read(name)
-    expected = hear(frames, prompts)
+    expected = read_trace(frames, prompts)
     write_cassette(tmp_path / "log.jsonl", frames, prompts)
-    heard = Heard()
+    got = TraceChunks()
     session = ClaudeSession.replay(tmp_path / "log.jsonl", speed=float("inf"))
-    session.chunks.subscribe(lambda chunk: heard.outside.append(chunk) if chunk.turn is None else None)
+    session.chunks.subscribe(lambda chunk: got.outside.append(chunk) if chunk.turn is None else None)
     async with session:
         turns = [session.stream("whatever was asked") for _ in prompts]
         collectors = [asyncio.ensure_future(collect(turn)) for turn in turns]
-        heard.turns = [await collector for collector in collectors]
+        got.turns = [await collector for collector in collectors]
         for _ in frames:  # what follows the last result
             await asyncio.sleep(0)
         for turn, answer in zip(turns, LOG[name].turns, strict=True):
             assert turn.status == ("interrupted" if answer.error[0] == "interrupted" else "completed")
             assert turn.response.content == answer.content
             assert (turn.response.error_kind, turn.response.error) == answer.error
-    assert [timeless(turn) for turn in heard.turns] == [timeless(turn) for turn in expected.turns]
-    assert timeless(heard.outside) == timeless(expected.outside)
+    assert [timeless(turn) for turn in got.turns] == [timeless(turn) for turn in expected.turns]
+    assert timeless(got.outside) == timeless(expected.outside)
 
 
 async def collect(turn: Any) -> list[Chunk]:

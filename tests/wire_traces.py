@@ -24,11 +24,12 @@ from rxccsdk.chunks import (
     ToolUseChunk,
     UnknownChunk,
 )
-from rxccsdk.session.response import ResponseFold, SessionResponse
-from rxccsdk.wire.decoding import decode
-from rxccsdk.wire.framing import LineFramer
-from rxccsdk.wire.parser import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING, Parser, Scope
-from rxccsdk.wire.routing import Router
+from rxccsdk.session.fold import ResponseFold
+from rxccsdk.session.response import SessionResponse
+from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.events import TurnEnded
+from rxccsdk.wire.frames import LineFramer, decode
+from rxccsdk.wire.silent import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -37,7 +38,7 @@ Prompts = Sequence[tuple[int, str]]
 
 
 @dataclass
-class Heard:
+class TraceChunks:
     """What a reader made of a trace."""
 
     turns: list[list[Chunk]] = field(default_factory=list)
@@ -46,28 +47,31 @@ class Heard:
     ended: list[bool] = field(default_factory=list)  # whether each turn's result came
 
 
-def hear(frames: Iterable[Frame], prompts: Prompts, *, keep_raw: bool = False) -> Heard:
-    """Route and parse frames as a session does."""
-    router, parser, heard = Router(), Parser(keep_raw=keep_raw), Heard()
-    outside = scope = Scope(None)
+def read_trace(frames: Iterable[Frame], prompts: Prompts, *, keep_raw: bool = False) -> TraceChunks:
+    """Read frames as a session does."""
+    connection, got = Connection(keep_raw=keep_raw), TraceChunks()
     due = dict(prompts)
     for position, frame in enumerate(frames):
         if position in due:
-            assert router.turn is None, "a prompt is never written before the previous result"
-            scope = Scope(len(heard.turns))
-            router.begin(len(heard.turns), due[position])
-            heard.turns.append([])
-            heard.ended.append(False)
-        before = outside.seq + scope.seq
-        if router.route(frame) is None:
-            heard.outside += parser.parse(frame, outside, 0.0)
-        else:
-            heard.turns[-1] += parser.parse(frame, scope, 0.0)
-        if router.ended:
-            heard.ended[-1] = True
-        if outside.seq + scope.seq == before:
-            heard.silent.append(frame)
-    return heard
+            assert connection.turn is None, "a prompt is never written before the previous result"
+            connection.begin(due[position])
+            got.turns.append([])
+            got.ended.append(False)
+        events = connection.receive(line_of(frame))
+        chunks = [event for event in events if isinstance(event, Chunk)]
+        for chunk in chunks:
+            (got.outside if chunk.turn is None else got.turns[chunk.turn]).append(chunk)
+        for event in events:
+            if isinstance(event, TurnEnded):
+                got.ended[event.turn] = True
+        if not chunks:
+            got.silent.append(frame)
+    return got
+
+
+def line_of(frame: Frame) -> bytes:
+    """Write a frame as the CLI does."""
+    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
 
 
 def reread(frames: Iterable[Frame], reads: Sequence[int] = (65536,)) -> list[Frame]:
@@ -139,17 +143,17 @@ def notices_of(chunks: Iterable[Chunk]) -> list[str]:
     return [chunk.detail for chunk in chunks if isinstance(chunk, NoticeChunk)]
 
 
-def check(heard: Heard) -> None:
+def check(got: TraceChunks) -> None:
     """What holds of every trace."""
-    for number, chunks in enumerate([*heard.turns, heard.outside]):
-        turn = number if number < len(heard.turns) else None
+    for number, chunks in enumerate([*got.turns, got.outside]):
+        turn = number if number < len(got.turns) else None
         _check_numbers(chunks, turn)
         _check_tool_inputs(chunks)
         for chunk in chunks:
             assert not isinstance(chunk, UnknownChunk) or chunk.type == "redacted_thinking", chunk
             for text in _texts(chunk):
                 text.encode()  # no half of a surrogate pair
-    for chunks, ended in zip(heard.turns, heard.ended, strict=True):
+    for chunks, ended in zip(got.turns, got.ended, strict=True):
         results = [chunk for chunk in chunks if isinstance(chunk, ResultChunk)]
         assert len(results) == ended
         if ended:
@@ -158,7 +162,7 @@ def check(heard: Heard) -> None:
             assert settled == content
             if not any(isinstance(chunk, RetractedChunk) for chunk in chunks):
                 assert text_of(chunks) == content
-    for frame in heard.silent:
+    for frame in got.silent:
         assert _may_be_silent(frame), f"this frame gave no chunk: {frame}"
 
 
@@ -166,7 +170,8 @@ def _check_numbers(chunks: list[Chunk], turn: int | None) -> None:
     assert [chunk.seq for chunk in chunks] == list(range(len(chunks)))
     assert {chunk.turn for chunk in chunks} <= {turn}
     owners: dict[int, tuple[str | None, str | None]] = {}
-    seen, gone = [], set()
+    seen: list[int] = []
+    gone: set[int] = set()
     for chunk in chunks:
         if isinstance(chunk, (TextChunk, ThinkingChunk, ToolInputChunk, ToolUseChunk)):
             assert chunk.block not in gone, "nothing more comes of what was taken back"

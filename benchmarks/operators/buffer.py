@@ -56,7 +56,7 @@ def cases(prose: list[Chunk]) -> Iterator[Case]:
                     emit(chunk)
 
     async def counted(chunks: list[Chunk], emit: Emit) -> None:
-        async with aiostream.stream.chunks(items(chunks), 20).stream() as groups:
+        async with aiostream.stream.chunks(items(chunks), 20).stream() as groups:  # type: ignore[arg-type]
             async for group in groups:
                 for chunk in _merged_runs(group):
                     emit(chunk)

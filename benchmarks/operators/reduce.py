@@ -30,7 +30,7 @@ from rxccsdk import operators as cc
 
 def cases(prose: list[Chunk], work: list[Chunk]) -> Iterator[Case]:
     def check(got: Got) -> bool:
-        return got[-1].content == content(prose)
+        return bool(got[-1].content == content(prose))
 
     def fold(answer: Answer, chunk: Chunk) -> Answer:
         answer.add(chunk)
@@ -46,7 +46,7 @@ def cases(prose: list[Chunk], work: list[Chunk]) -> Iterator[Case]:
 
     def stock_scan() -> Sequence[Any]:
         buffer = ops.buffer_with_time_or_count(0.1, NO_COUNT, loop_scheduler())
-        snapshot = ops.map(lambda answers: answers[-1].snapshot())
+        snapshot = ops.map(lambda answers: answers[-1].snapshot())  # type: ignore[index]
         return ops.scan(fold, Answer()), buffer, ops.filter(bool), snapshot
 
     ways = [
@@ -127,7 +127,7 @@ async def _guard_by_hand(chunks: list[Chunk], emit: Emit) -> None:
     running: set[str] = set()
 
     def look() -> None:
-        nonlocal timer
+        nonlocal timer  # type: ignore[misc]
         silent = clock() - last
         if silent >= between and not running and not asking:
             failure.set_result(None)

@@ -92,7 +92,7 @@ def cases(prose: list[Chunk], work: list[Chunk]) -> Iterator[Case]:
         hand_way(_by_agent_by_hand),
         stock_way(
             "filter, group_by (no group ends)",
-            lambda: (ops.filter(_agent_of), ops.group_by(_agent_of, _as_main, ReplaySubject)),
+            lambda: (ops.filter(_agent_of), ops.group_by(_agent_of, _as_main, ReplaySubject)),  # type: ignore[arg-type]
         ),
     ]
     told = list(map(_as_main, filter(_agent_of, work)))
@@ -100,7 +100,8 @@ def cases(prose: list[Chunk], work: list[Chunk]) -> Iterator[Case]:
 
 
 def _agent_of(chunk: Any) -> str | None:
-    return chunk.agent
+    agent: str | None = chunk.agent
+    return agent
 
 
 def _as_main(chunk: Any) -> Any:

@@ -74,7 +74,8 @@ def compare(
 
     def contender(way: Way) -> Contender:
         def run() -> float:
-            watch, passes = Stopwatch(), [[] for _ in range(way.passes)]
+            watch = Stopwatch()
+            passes: list[list[Any]] = [[] for _ in range(way.passes)]
             before = tally.count if tally is not None else 0
             asyncio.run(way.play(chunks, list(map(sink, passes)), watch))
             assert all(map(check, passes)), f"{name}, {way.name}: what came out is wrong"

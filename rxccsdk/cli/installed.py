@@ -14,7 +14,7 @@ from typing import Any
 
 from rxccsdk.errors import RxccError
 from rxccsdk.session.options import SessionOptions
-from rxccsdk.wire.launch import SdkDriver
+from rxccsdk.transport.sdk import SdkDriver
 
 SDKS = ("claude-agent-sdk", "claude-code-sdk")  # the one "auto" takes comes first
 _TIMEOUT = 15.0
@@ -94,10 +94,10 @@ def _driver(backend: str) -> SdkDriver | None:
         backend = next((sdk for sdk in SDKS if package_version(sdk)), SDKS[-1])
     try:
         if backend == "claude-agent-sdk":
-            from rxccsdk.wire.claude_agent import ClaudeAgentDriver
+            from rxccsdk.transport._claude_agent import ClaudeAgentDriver
 
             return ClaudeAgentDriver(SessionOptions(), _NO_SESSION)
-        from rxccsdk.wire.claude_code import ClaudeCodeDriver
+        from rxccsdk.transport._claude_code import ClaudeCodeDriver
 
         return ClaudeCodeDriver(SessionOptions(), _NO_SESSION)
     except ImportError:

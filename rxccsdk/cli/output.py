@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rxccsdk.cli.codes import BAD_TURN, CommandError
 from rxccsdk.display.live import LiveDisplay
+from rxccsdk.text.printing import encodable
 
 
 class Output:
@@ -32,9 +33,8 @@ class Output:
         try:
             try:
                 sys.stdout.write(text)
-            except UnicodeEncodeError:  # a terminal or file that cannot hold every character gets the others
-                encoding = sys.stdout.encoding
-                sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+            except UnicodeEncodeError:
+                sys.stdout.write(encodable(text, sys.stdout))
             sys.stdout.flush()
             self.ends_line = text.endswith("\n")
         except OSError as error:

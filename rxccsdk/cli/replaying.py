@@ -12,7 +12,7 @@ from rxccsdk.cli.running import Ending
 from rxccsdk.cli.views import View
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.session import ClaudeSession
-from rxccsdk.wire.cassette import read_cassette
+from rxccsdk.transport.cassette import read_cassette
 
 
 async def replay(

@@ -21,8 +21,9 @@ from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import complain
 from rxccsdk.display.figures import figures
 from rxccsdk.display.live import Detail, LiveDisplay
-from rxccsdk.display.wording import harmless
-from rxccsdk.session.response import ResponseFold, SessionResponse
+from rxccsdk.session.fold import ResponseFold
+from rxccsdk.session.response import SessionResponse
+from rxccsdk.text.harmless import harmless
 
 
 class View(Protocol):

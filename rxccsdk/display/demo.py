@@ -13,7 +13,7 @@ from rxccsdk import ClaudeSession
 from rxccsdk import operators as cc
 from rxccsdk.display.figures import figures_table
 from rxccsdk.display.live import LiveDisplay
-from rxccsdk.wire.cassette import read_cassette
+from rxccsdk.transport.cassette import read_cassette
 
 PROGRAM = """\
 import asyncio

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -26,15 +26,16 @@ from rxccsdk.chunks import (
     ToolUseChunk,
     UserChunk,
 )
-from rxccsdk.display.page import Page, PlainPage, TerminalPage
+from rxccsdk.display.denials import Denials, is_refusal
+from rxccsdk.display.page import Page, PlainPage, TerminalPage, is_capable
 from rxccsdk.display.progress import Progress
-from rxccsdk.display.wording import call_in_words, content_in_words, duration, harmless, one_line
-from rxccsdk.session.prose import Prose
+from rxccsdk.display.wording import call_in_words, content_in_words, duration, one_line, retry_in_words
+from rxccsdk.text.harmless import harmless
+from rxccsdk.text.pieces import Separators, answer_without_text
 
 _SUB_AGENT_TOOLS = ("Agent", "Task")
 _FINISHED = ("end_turn", "tool_use", "stop_sequence")  # a message that was cut short may be continued
 _NOISE = "[ede_diagnostic]"  # the CLI's own bookkeeping, after an interrupt
-_REFUSED = ("haven't granted it yet", "requires approval", "require approval", "needs approval")  # older CLIs
 
 _REASON_ROWS = 3
 
@@ -49,14 +50,14 @@ class LiveDisplay:
     line. Durations are the chunks' own, so that a replay shows what was recorded. When what it writes to is
     gone, a closed pipe for one, `closed` is true and nothing more is written; nothing is raised for that.
 
-    A denied tool says at once what would allow it.
+    A denied tool call shows at once what would allow it.
 
     Args:
         console: where to; `None` makes one for standard output.
         plain: plain text even on a terminal; `None` decides by the console.
-        detail: "all"; "activity" leaves out what the agents say and think, for where that is shown elsewhere;
+        detail: "all"; "activity" leaves out text and thinking, for where these are shown elsewhere;
             "trouble" shows only what goes wrong.
-        permit: says what to set to allow something: gets an option's name and its value.
+        permit: returns what to set to allow something, given an option's name and its value.
         clock: seconds, for the progress line between two chunks.
         paint_every: seconds between two paintings of the progress line; 0 paints with the text only.
 
@@ -76,10 +77,9 @@ class LiveDisplay:
         paint_every: float = 0.05,
     ) -> None:
         self.console = console or Console(highlight=False)
-        self.plain = not _is_capable(self.console) if plain is None else plain
+        self.plain = not is_capable(self.console) if plain is None else plain
         self.closed = False
         self.detail = detail
-        self._permit = permit or _in_python
         self._progress = Progress(clock)
         self._page: Page = (
             PlainPage(self.console)
@@ -87,18 +87,17 @@ class LiveDisplay:
             else TerminalPage(self.console, self._progress.render, paint_every)
         )
         self._cwd = ""
-        self._mode = ""  # the permission mode
-        self._denied: dict[str, str] = {}  # tool calls, and what would allow each
-        self._prose: dict[str | None, Prose] = defaultdict(Prose)
+        self._denials = Denials(permit)
+        self._separators: dict[str | None, Separators] = defaultdict(Separators)
         self._thinking: dict[str | None, list[str]] = {}
         self._calls: dict[str, ToolUseChunk] = {}
         self._agents: dict[str | None, tuple[str, int]] = {None: ("", 0)}  # name and depth
         self._background: set[str | None] = set()  # agents that outlive their turn
         self._here: str | None = None  # whose lines the page ends with
         self._last_kind = ""
-        self._has_answer = False  # the main agent said something in this turn
-        self._told_error = ""
-        self._told_interrupt = False
+        self._has_answer = False  # the main agent wrote text in this turn
+        self._shown_error = ""
+        self._shown_interrupt = False
 
     def __enter__(self) -> LiveDisplay:
         self._safely(self._page.start)
@@ -121,7 +120,7 @@ class LiveDisplay:
         self._safely(lambda: self._page.show(renderable))
 
     def cost(self, usd: float) -> None:
-        """Show what the session has cost so far: no chunk tells it before the result."""
+        """Show what the session has cost so far: no chunk has it before the result."""
         self._progress.cost = usd
 
     def note(self, words: str, style: str = "dim") -> None:
@@ -148,7 +147,7 @@ class LiveDisplay:
                 self._text(chunk) if isinstance(chunk, TextChunk) else self._think(chunk)
             return
         if not isinstance(chunk, (SystemChunk, TaskChunk)):
-            self._prose[chunk.agent].pass_over(chunk)
+            self._separators[chunk.agent].pass_over(chunk)
         if isinstance(chunk, ToolUseChunk):
             self._call(chunk)
         elif isinstance(chunk, ToolResultChunk):
@@ -156,17 +155,17 @@ class LiveDisplay:
         elif isinstance(chunk, RetractedChunk):
             self._retract(chunk)
         elif isinstance(chunk, NoticeChunk):
-            self._told_error = chunk.detail if chunk.kind == "api_error" else self._told_error
-            self._told_interrupt = self._told_interrupt or chunk.kind in ("interrupt", "limit")
+            self._shown_error = chunk.detail if chunk.kind == "api_error" else self._shown_error
+            self._shown_interrupt = self._shown_interrupt or chunk.kind in ("interrupt", "limit")
             self._note(chunk.agent, f"! {chunk.detail}", "red" if chunk.kind == "api_error" else "yellow")
         elif isinstance(chunk, SystemChunk):
             self._system(chunk)
         elif isinstance(chunk, TaskChunk):
             self._task(chunk)
         elif isinstance(chunk, UserChunk):
-            # Where somebody here interrupted it, a notice has said so.
+            # Where it was interrupted from here, a notice has been shown.
             note = chunk.synthetic and chunk.agent is None and chunk.text.startswith("[Request interrupted")
-            if note and not self._told_interrupt:
+            if note and not self._shown_interrupt:
                 self._note(None, chunk.text, "yellow")
         elif isinstance(chunk, MessageChunk):
             if chunk.stop_reason in _FINISHED:
@@ -178,7 +177,7 @@ class LiveDisplay:
         agent, depth = chunk.agent, self._depth(chunk.agent)
         self._has_answer = self._has_answer or agent is None
         self._end_thinking(agent)
-        if not self._prose[agent].joins(chunk):
+        if not self._separators[agent].joins(chunk):
             self._page.close(agent)
             if self._last_kind == "text" and agent is None:
                 self._page.gap()
@@ -188,13 +187,13 @@ class LiveDisplay:
         self._page.write(agent, harmless(chunk.text), depth)
 
     def _think(self, chunk: ThinkingChunk) -> None:
-        self._prose[chunk.agent].pass_over(chunk)
+        self._separators[chunk.agent].pass_over(chunk)
         pieces = self._thinking.setdefault(chunk.agent, [])
         pieces.append(chunk.text)
         self._page.peek(chunk.agent, one_line("".join(pieces[-40:])), self._depth(chunk.agent))
 
     def _end_thinking(self, *agents: str | None) -> None:
-        """Leave one line of what these agents (all, if none is named) have thought."""
+        """Leave one line of the thinking of these agents (all, if none is named)."""
         for agent in agents or tuple(self._thinking):
             thought = "".join(self._thinking.pop(agent, ()))
             if thought.strip():
@@ -221,7 +220,7 @@ class LiveDisplay:
         self._page.close(call.id)
         if self._here == call.id:
             self._here = call.agent
-        denied = call.id in self._denied or (chunk.is_error and _is_refusal(chunk.content))
+        denied = call.id in self._denials or (chunk.is_error and is_refusal(chunk.content))
         if denied:
             self._deny(call, chunk)
             return
@@ -232,32 +231,19 @@ class LiveDisplay:
         mark, style = ("✗", "red") if chunk.is_error else ("✓", "green")
         self._tool_line(call, mark, style, f"  {duration(chunk.at - call.at)}")
         if chunk.is_error and self.detail != "trouble":
-            words = content_in_words(chunk.content) or "it failed without a word"
+            words = content_in_words(chunk.content) or "it failed without a message"
             self._reason(call, words, "red")
 
     def _deny(self, call: ToolUseChunk, chunk: ToolResultChunk) -> None:
-        if call.id not in self._denied:
-            self._note_denial({"tool_use_id": call.id, "tool_name": call.name})
+        remedy = self._denials.remedy(call.id, call.name)
         self._tool_line(call, "✗", "yellow", "  denied", matters=True)
         self._reason(call, content_in_words(chunk.content), "yellow")
-        if self._denied[call.id]:
-            self._reason(call, f"to allow it: {self._denied[call.id]}", "bold yellow")
+        if remedy:
+            self._reason(call, f"to allow it: {remedy}", "bold yellow")
 
     def _reason(self, call: ToolUseChunk, words: str, style: str) -> None:
-        """Say below a call why it failed: in a few rows, for the end of it may be what matters."""
+        """Write below a call why it failed: in a few rows, for the end of it may be what matters."""
         self._page.lines(call.agent, Text(words, style), self._depth(call.agent), 2, _REASON_ROWS)
-
-    def _note_denial(self, told: dict[str, Any]) -> None:
-        """Remember what would allow a denied call."""
-        name = one_line(str(told.get("tool_name") or "a tool"), 100)
-        words = str(told.get("message") or "")
-        if self._mode == "plan":
-            remedy = self._permit("permission_mode", "acceptEdits")
-        elif words.startswith("Permission to use") and self._mode != "dontAsk":
-            remedy = ""  # a rule denies it, and rules go before what is allowed
-        else:
-            remedy = self._permit("allowed_tools", name)
-        self._denied[str(told.get("tool_use_id"))] = remedy
 
     def _tool_line(self, call: ToolUseChunk, mark: str, style: str, end: str, matters: bool = False) -> None:
         if self.detail == "trouble" and not matters:
@@ -270,7 +256,7 @@ class LiveDisplay:
         self._end_thinking(chunk.agent)
         for call in chunk.tool_ids:
             self._calls.pop(call, None)
-        if self._prose[chunk.agent].retracts(chunk) and self.detail == "all":
+        if self._separators[chunk.agent].retracts(chunk) and self.detail == "all":
             follows = "; what replaces it follows" if chunk.replaced else ""
             words = f"✗ the text above was cut off and does not stand{follows}"
             self._note(chunk.agent, words, "yellow")
@@ -279,15 +265,11 @@ class LiveDisplay:
         data = chunk.data
         if chunk.subtype == "init":
             self._cwd = str(data.get("cwd") or "")
-            self._mode = str(data.get("permissionMode") or "")
+            self._denials.mode = str(data.get("permissionMode") or "")
         elif chunk.subtype == "permission_denied":
-            self._note_denial(data)
+            self._denials.note(data)
         elif chunk.subtype == "api_retry":
-            status = data.get("error_status")
-            happened = f"the API answered {status}" if status else "the connection to the API broke"
-            again = duration((data.get("retry_delay_ms") or 0) / 1000)
-            words = f"! {happened}; attempt {data.get('attempt')} of {data.get('max_retries')} in {again}"
-            self._note(None, words, "yellow")
+            self._note(None, f"! {retry_in_words(data)}", "yellow")
 
     def _task(self, chunk: TaskChunk) -> None:
         # What runs in the foreground ends with its tool call's result.
@@ -306,27 +288,26 @@ class LiveDisplay:
                 del self._calls[call.id]
                 self._tool_line(call, "?", "yellow", "  no result")
         # The CLI's own commands answer in their result only.
-        if chunk.result and not self._has_answer and not chunk.is_error and self.detail == "all":
+        if not self._has_answer and self.detail == "all" and (answer := answer_without_text(chunk)):
             self._kind("text", None)
-            self._page.write(None, harmless(chunk.result), 0)
+            self._page.write(None, harmless(answer), 0)
             self._page.close(None)
         for denial in chunk.permission_denials:
-            if str(denial.get("tool_use_id")) in self._denied:
-                continue  # it was said when it happened
-            self._note_denial(denial)
-            remedy = self._denied[str(denial.get("tool_use_id"))]
+            if str(denial.get("tool_use_id")) in self._denials:
+                continue  # it was shown when it happened
+            remedy = self._denials.note(denial)
             words = f"! {denial.get('tool_name') or 'a tool'} was denied"
             self._note(None, f"{words}; to allow it: {remedy}" if remedy else words, "yellow")
         if chunk.is_error:
             words = "; ".join(error for error in chunk.errors if not error.startswith(_NOISE))
             aborted = (chunk.terminal_reason or "").startswith("aborted")
             words = words or chunk.result or ("the turn was interrupted" if aborted else chunk.subtype)
-            if words != self._told_error:
+            if words != self._shown_error:
                 self._note(None, f"✗ {words}", "red")
-        self._last_kind, self._told_error, self._has_answer = "result", "", False
-        self._told_interrupt = False
-        self._denied.clear()
-        self._prose.clear()
+        self._last_kind, self._shown_error, self._has_answer = "result", "", False
+        self._shown_interrupt = False
+        self._denials.clear()
+        self._separators.clear()
 
     # -- lines --------------------------------------------------------------------------------------------
 
@@ -347,7 +328,7 @@ class LiveDisplay:
             self._page.close(self._here)
 
     def _enter(self, agent: str | None) -> None:
-        """Say whose lines follow, where a sub-agent goes on after others."""
+        """Write whose lines follow, where a sub-agent goes on after others."""
         here, self._here = self._here, agent
         if agent is not None and here != agent:
             name, depth = self._agents.get(agent, ("a sub-agent", 1))
@@ -365,17 +346,3 @@ class LiveDisplay:
 
     def _depth(self, agent: str | None) -> int:
         return self._agents.get(agent, ("", 1))[1]
-
-
-def _in_python(option: str, value: str) -> str:
-    return f"{option}=[{value!r}]" if option == "allowed_tools" else f"{option}={value!r}"
-
-
-def _is_refusal(content: Any) -> bool:
-    """Whether a failed call was refused, from its words: CLIs before `permission_denied` frames."""
-    words = content_in_words(content)
-    return any(part in words for part in _REFUSED)
-
-
-def _is_capable(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from rxccsdk.display.markdown import MarkdownRows
 from rxccsdk.display.rows import rows
+from rxccsdk.text.printing import encodable
 
 Agent = str | None
 
@@ -270,9 +271,8 @@ class PlainPage:
         file = self._console.file
         try:
             file.write(text)
-        except UnicodeEncodeError:  # a file that cannot hold every character gets the others
-            encoding = self._console.encoding
-            file.write(text.encode(encoding, "replace").decode(encoding))
+        except UnicodeEncodeError:
+            file.write(encodable(text, file))
         file.flush()
         self._blank = text.endswith("\n\n") or (text == "\n" and self._blank)
 
@@ -283,3 +283,8 @@ def _indented(depth: int, text: Text) -> Text:
 
 def _plain(depth: int, text: str) -> str:
     return "| " * depth + text
+
+
+def is_capable(console: Console) -> bool:
+    """Whether it is a terminal that can style, move the cursor and show Unicode."""
+    return console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# The inputs that tell most about a call, best first; whatever the tool.
-_TELLING = (
+from rxccsdk.text.harmless import harmless
+
+# The inputs that show most about a call, best first; whatever the tool.
+_TELLING_INPUTS = (
     "command",
     "file_path",
     "notebook_path",
@@ -20,22 +22,11 @@ _TELLING = (
     "path",
     "prompt",
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MARKUP = re.compile(r"</?tool_use_error>")
 
 
-def harmless(text: str) -> str:
-    r"""Text that cannot steer a terminal: control characters become visible or vanish, lone surrogates "?".
-
-    Example:
-        >>> harmless("a\r\n\x1b[31mb")
-        'a\n␛[31mb'
-    """
-    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_visible, text)
-
-
 def one_line(text: str, most: int = 300) -> str:
-    r"""Text on one line, of at most so many characters.
+    r"""Return text on one line, of at most so many characters.
 
     Example:
         >>> one_line("for a in b:\n    print(a)", 14)
@@ -46,26 +37,34 @@ def one_line(text: str, most: int = 300) -> str:
 
 
 def call_in_words(input: Mapping[str, Any], cwd: str = "") -> str:
-    """What a tool call does, from its input; paths below `cwd` are shown relative to it.
+    """Return what a tool call does, from its input; paths below `cwd` are shown relative to it.
 
     Example:
         >>> call_in_words({"file_path": "/home/me/project/a.py", "limit": 10}, cwd="/home/me/project")
         'a.py'
     """
     texts = {name: value for name, value in input.items() if isinstance(value, str) and value.strip()}
-    name = next((name for name in _TELLING if name in texts), next(iter(texts), None))
+    name = next((name for name in _TELLING_INPUTS if name in texts), next(iter(texts), None))
     return one_line(texts[name].replace(f"{cwd}/", "") if cwd else texts[name]) if name else ""
 
 
 def content_in_words(content: Any) -> str:
-    """The text of a tool result, whose content is text or a list of content blocks, on one line."""
+    """Return the text of a tool result, whose content is text or a list of content blocks, on one line."""
     if isinstance(content, list):
         content = " ".join(str(block.get("text", "")) for block in content if isinstance(block, dict))
     return one_line(_MARKUP.sub("", content)) if isinstance(content, str) else ""
 
 
+def retry_in_words(retry: Mapping[str, Any]) -> str:
+    """Return why and when the CLI asks the API again, from its `api_retry` frame."""
+    status = retry.get("error_status")
+    happened = f"the API answered {status}" if status else "the connection to the API broke"
+    again = duration((retry.get("retry_delay_ms") or 0) / 1000)
+    return f"{happened}; attempt {retry.get('attempt')} of {retry.get('max_retries')} in {again}"
+
+
 def duration(seconds: float) -> str:
-    """A duration as people say it.
+    """Return a duration in words.
 
     Example:
         >>> duration(0.0421), duration(12.34), duration(200)
@@ -77,10 +76,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min"
-
-
-def _visible(match: re.Match[str]) -> str:
-    character = match[0]
-    if character == "\x1b":
-        return "␛"
-    return "?" if character >= "\ud800" else ""

@@ -1,24 +1,22 @@
-"""What sub-agents say and do, each in a stream of its own."""
+"""Sub-agents, each as a stream of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
-from functools import cache
-from operator import attrgetter
 from typing import Any
 
+from msgspec import structs
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk, quick_constructor
-from rxccsdk.operators.core import Operator
+from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk
 from rxccsdk.operators.replay import Keep, Opening, Replay
+from rxccsdk.text.flow import Operator
 
 _GOES_ON = ("started", "progress", "updated", "pending", "running", "paused")  # a task that has not ended
 
 
 class AgentStream(Replay[Chunk]):
-    """What one sub-agent says and does, from its first chunk, for whoever subscribes and whenever.
+    """The chunks of one sub-agent, from the first one, for each subscriber.
 
     In its own stream the sub-agent is the main one: its chunks have `agent=None`, so that `text()`,
     `to_response()` and the others read it as they read a turn.
@@ -35,7 +33,7 @@ class AgentStream(Replay[Chunk]):
 
 
 def by_agent() -> Operator[Chunk, AgentStream]:
-    """Give each sub-agent's chunks as a stream of its own, with the tool call that started it.
+    """Emit each sub-agent's chunks as a stream of its own, with the tool call that started it.
 
         T  Use"a"  a:T  b:T  a:T  Result"a"  |
                    A    B                    |      A: -T---T---|      B: -T--------|
@@ -47,7 +45,7 @@ def by_agent() -> Operator[Chunk, AgentStream]:
     other's; one that speaks again after its end gets a new one. The source stays subscribed until those who
     subscribed to its streams have left, too.
 
-    What a turn's background agents say after its result is in `session.chunks`.
+    The chunks of background agents after the turn's result are in `session.chunks`.
 
     At a `RetractedChunk`: one in a sub-agent's message comes in that agent's stream, others do not.
 
@@ -56,8 +54,8 @@ def by_agent() -> Operator[Chunk, AgentStream]:
         >>> from reactivex import operators as ops
         >>> from rxccsdk import TextChunk, operators as cc
         >>> turn = rx.of(ToolUseChunk("t1", "Agent", {"prompt": "Look"}), TextChunk("Seen", agent="t1"))
-        >>> told = turn.pipe(by_agent(), ops.flat_map(lambda agent: agent.pipe(cc.text())))
-        >>> told.run()
+        >>> answers = turn.pipe(by_agent(), ops.flat_map(lambda agent: agent.pipe(cc.text())))
+        >>> answers.run()
         'Seen'
     """
 
@@ -67,18 +65,9 @@ def by_agent() -> Operator[Chunk, AgentStream]:
     return operator
 
 
-@cache
-def _copier(kind: Any) -> tuple[Callable[..., Chunk], Callable[[Chunk], tuple[Any, ...]]]:
-    """What makes a chunk of this class, and what gives the fields it takes."""
-    return quick_constructor(kind), attrgetter(*(field.name for field in fields(kind)))
-
-
 def _as_main(chunk: Chunk) -> Chunk:
-    """The chunk in its own agent's stream, where that is the main one."""
-    kind: Any = type(chunk)
-    construct, values = _copier(kind)
-    turn, seq, at, _, *others = values(chunk)
-    return construct(turn, seq, at, None, *others)
+    """Return the chunk as it is in its own agent's stream, where that is the main one."""
+    return structs.replace(chunk, agent=None)
 
 
 class _Agents:
@@ -91,7 +80,7 @@ class _Agents:
         self._streams: dict[str, AgentStream] = {}
         self._in_background: set[str] = set()
         self._task_ended: set[str] = set()
-        self._returned_calls: list[str] = []  # of which nothing was heard: tools', or late agents'
+        self._returned_calls: list[str] = []  # of which no chunk came: tools', or late agents'
 
     def take(self, chunk: Any) -> None:
         agent = chunk.agent
@@ -104,26 +93,26 @@ class _Agents:
                 try:
                     self._emit(stream)
                 finally:  # an observer that raises at a new stream takes nothing from the stream
-                    stream.push(_as_main(chunk))
+                    stream._push(_as_main(chunk))
             else:
-                stream.push(_as_main(chunk))
+                stream._push(_as_main(chunk))
         if isinstance(chunk, ToolResultChunk):
             self._call_returned(chunk)
         elif isinstance(chunk, TaskChunk):
-            self._told_of_task(chunk)
+            self._task_reported(chunk)
         elif isinstance(chunk, ResultChunk):
             while self._returned_calls:
                 self._calls.pop(self._returned_calls.pop(), None)
 
     def _call_returned(self, chunk: ToolResultChunk) -> None:
-        call, told = chunk.tool_use_id, chunk.structured
-        launched = isinstance(told, dict) and told.get("isAsync") is True
+        call, structured = chunk.tool_use_id, chunk.structured
+        launched = isinstance(structured, dict) and structured.get("isAsync") is True
         if launched and call not in self._task_ended:
             self._in_background.add(call)
         else:
             self._end(call)
 
-    def _told_of_task(self, chunk: TaskChunk) -> None:
+    def _task_reported(self, chunk: TaskChunk) -> None:
         call = chunk.tool_use_id
         if call is None or chunk.status in _GOES_ON:
             return
@@ -138,7 +127,7 @@ class _Agents:
         self._task_ended.discard(call)
         stream = self._streams.pop(call, None)
         if stream is not None:
-            stream.end()
+            stream._end()
         else:
             self._returned_calls.append(call)
 

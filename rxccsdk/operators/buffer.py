@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
 from rxccsdk.chunks import TextChunk, ThinkingChunk
-from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
-from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run
-from rxccsdk.session.flow import Inlet
-from rxccsdk.session.stretch import Alike, text_of
+from rxccsdk.operators.hold import MAY_OVERTAKE, Held, Run, text_of
+from rxccsdk.text.clock import SLACK, Timer
+from rxccsdk.text.flow import Handlers, Keeping, Stage
+from rxccsdk.text.pieces import same_block
+from rxccsdk.text.sink import Sink
 
 _T = TypeVar("_T")
 
@@ -50,92 +50,65 @@ def buffer_text(
         raise ValueError(f"seconds and chars must be positive, not seconds={seconds!r}, chars={chars!r}.")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
-            held = Held(_Merged)
-            clock: Clock | None = None
-            stop_waiting: Callable[[], None] | None = None
+        def attach(downstream: Sink, given: abc.SchedulerBase | None) -> Handlers:
+            held, timer = Held(_Merged), Timer(scheduler or given)
             since: float | None = None  # from when on what is held is waited for
             size = 0  # characters that are held, where they are counted, else whether there are any
-            # Where the last piece is held, and what it was of, while it waits: pieces come by the ten
-            # thousand, and more of the same is appended without further ado.
-            run = _Merged(None)
-            kind: type | None = None
-            block: int | None = None
-            agent: str | None = None
-            turn: int | None = None
+            last: Any = None  # the last piece, as long as it waits,
+            run = _Merged(None)  # and where
 
             def release_all() -> Sequence[Any]:
-                nonlocal kind, since
-                kind = since = None
+                nonlocal last, since
+                last = since = None
                 return held.release_all()
 
             def rest() -> Sequence[Any]:
-                stop()
+                timer.stop()
                 return release_all()
 
-            def wait(clock: Clock, seconds: float) -> None:
-                """See to it that a timer waits: the one that is there will find that it has to wait on."""
-                nonlocal stop_waiting, since
-                if stop_waiting is None:
-                    stop_waiting = clock.later(seconds, partial(time_is_up, clock, seconds))
-                since = clock.now()
-
-            def time_is_up(clock: Clock, seconds: float) -> None:
-                nonlocal stop_waiting
-                stop_waiting = None
-                if since is None:
+            def time_is_up() -> None:
+                if since is None or timer.clock is None or seconds is None:
                     return
-                left = since + seconds - clock.now()
-                if left > SLACK:
-                    stop_waiting = clock.later(left, partial(time_is_up, clock, seconds))
+                left = since + seconds - timer.clock.now()
+                if left > SLACK:  # it was started for what is gone already
+                    timer.start(left, time_is_up)
                 else:
-                    following.take(release_all())
+                    downstream.emit(release_all())
 
-            def stop() -> None:
-                nonlocal stop_waiting
-                if stop_waiting is not None:
-                    stop_waiting()
-                    stop_waiting = None
-
-            def flow(items: Iterable[Any]) -> Iterator[Any]:
+            def on_next(item: Any) -> None:
                 nonlocal size
-                alike, coming = isinstance(items, Alike), iter(items)
-                for item in coming:
-                    same = type(item) is kind
-                    if same and item.block is block and item.agent is agent and item.turn is turn:
-                        run.words.append(item.text)
-                        if alike and chars is None:
-                            run.words.extend(map(text_of, coming))
-                        elif chars is not None:
-                            run.size += len(item.text)
-                            size += len(item.text)
-                            if size >= chars:
-                                yield from release_all()
-                    elif isinstance(item, MAY_OVERTAKE):
-                        yield item
-                    else:
-                        yield from add(item)
+                if last is not None and same_block(last, item):
+                    words = text_of(item)
+                    run.words.append(words)
+                    if chars is not None:
+                        run.size += len(words)
+                        size += len(words)
+                        if size >= chars:
+                            downstream.emit(release_all())
+                elif isinstance(item, MAY_OVERTAKE):
+                    downstream.on_next(item)
+                else:
+                    downstream.emit(hold(item))
 
-            def add(item: Any) -> Sequence[Any]:
-                nonlocal clock, size, kind, block, agent, turn, run
-                kind = None
+            def hold(item: Any) -> Sequence[Any]:
+                nonlocal since, size, last, run
+                last = None
                 released = held.add(item)
                 size = sum(run.size for run in held.runs)
                 if chars is not None and size >= chars:
                     return [*released, *release_all()]
-                if size and since is None and seconds is not None:
-                    clock = clock or clock_on(scheduler or given)
-                    if clock is not None:
-                        wait(clock, seconds)
-                if isinstance(item, (TextChunk, ThinkingChunk)) and size:
-                    run = held.run_of(item.agent)
-                    if run.size:
-                        kind, block, agent, turn = type(item), item.block, item.agent, item.turn
+                if size and since is None and seconds is not None and timer.clock is not None:
+                    since = timer.clock.now()
+                    if not timer.waits:
+                        timer.start(seconds, time_is_up)
+                if size and isinstance(item, (TextChunk, ThinkingChunk, str)):
+                    run = held.run_of(None if isinstance(item, str) else item.agent)
+                    last = item if run.size else None
                 return released
 
-            return Sink(flow, rest, dispose=stop)
+            return Handlers(on_next, rest, dispose=timer.stop)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
@@ -160,10 +133,10 @@ class _Merged(Run):
         return ()
 
     def rest(self) -> list[str]:
-        """Give all that is held, merged."""
+        """Return all that is held, merged."""
         text = "".join(self.words)
         return [text] if text else []
 
     def source(self, piece: str) -> Any:
-        """The first item that brought any text."""
+        """Return the first item that brought any text."""
         return self._source

@@ -10,11 +10,11 @@ from reactivex import Observable
 from rxccsdk.chunks import Chunk, RetractedChunk, TextChunk
 from rxccsdk.operators.fences import Event, Fences
 from rxccsdk.operators.replay import Keep, Opening, Replay
-from rxccsdk.session.prose import Pieces
+from rxccsdk.text.pieces import Pieces, same_block
 
 
 class CodeBlock(Replay[str]):
-    """The code of one fenced block, piece by piece, from its beginning for whoever subscribes.
+    """The code of one fenced block, piece by piece, from its beginning for each subscriber.
 
     Attributes:
         language: the first word of what stands behind the opening fence, "" where there is none.
@@ -36,7 +36,7 @@ class FindingCode(Protocol):
 
 
 def code_blocks() -> FindingCode:
-    r"""Give each fenced code block of the main agent's text, its code a stream while it is written.
+    r"""Emit each fenced code block of the main agent's text, its code a stream while it is written.
 
         T"See:\n```py\nx ="   T" 1\n"   T"```\nDone"   |
                        B                               |      B: -"x ="--" 1\n"--|
@@ -62,42 +62,42 @@ def code_blocks() -> FindingCode:
     """
 
     def operator(source: Observable[Chunk] | Observable[str]) -> Observable[CodeBlock]:
-        return Opening(source, _Blocks)
+        return Opening(source, _CodeReader)
 
     return operator
 
 
-class _Blocks:
+class _CodeReader:
     """Opens a stream for each block, and remembers the text, so that some of it can be taken back."""
 
     def __init__(self, emit: Callable[[CodeBlock], None], keep: Keep) -> None:
         self._emit = emit
         self._keep = keep
-        self._prose = Pieces()
+        self._pieces = Pieces()
         self._fences = Fences()
         self._text: list[tuple[Any, str, bool]] = []  # its turn and block, a piece, whether it goes on
         self._length = 0
-        self._place: tuple[int | None, int] | None = None  # the turn and block of the last text
+        self._last: TextChunk | None = None  # the last text
         self._open: CodeBlock | None = None
         self._closed: list[tuple[CodeBlock, int]] = []  # and how much text there was when it was
 
     def take(self, item: Any) -> None:
         if isinstance(item, RetractedChunk):
-            self._prose.of(item)
+            self._pieces.of(item)
             self._retract(item)
-            self._place = None
+            self._last = None
             return
-        if isinstance(item, TextChunk) and item.agent is None and (item.turn, item.block) == self._place:
+        if same_block(self._last, item):
             if item.text:
-                self._read(self._place, item.text, True)
+                self._read((item.turn, item.block), item.text, True)
             return
-        piece = item if isinstance(item, str) else self._prose.of(item)
+        piece = self._pieces.of(item)
         if not piece:
             return
         if isinstance(item, TextChunk):
             # With a separator before it, it is a text of its own: an open fence does not reach into it.
-            self._place = (item.turn, item.block)
-            self._read(self._place, item.text, len(piece) == len(item.text))
+            self._last = item
+            self._read((item.turn, item.block), item.text, len(piece) == len(item.text))
         else:
             self._read(None, piece, True)
 
@@ -107,25 +107,25 @@ class _Blocks:
         if not goes_on:
             events = self._fences.end()
             self._fences = Fences()
-            self._tell(events)
+            self._emit_events(events)
         events = self._fences.feed(text)
         if events:
-            self._tell(events)
+            self._emit_events(events)
 
-    def _tell(self, events: list[Event]) -> None:
+    def _emit_events(self, events: list[Event]) -> None:
         for place, (kind, text) in enumerate(events):
             if kind == "open":
                 self._open = CodeBlock(text, self._keep)
                 try:
                     self._emit(self._open)
                 except Exception:  # where an observer raises at one, the code goes on all the same
-                    self._tell(events[place + 1 :])
+                    self._emit_events(events[place + 1 :])
                     raise
             elif self._open is not None and kind == "code":
-                self._open.push(text)
+                self._open._push(text)
             elif self._open is not None:
                 self._closed.append((self._open, self._length))
-                self._open.end()
+                self._open._end()
                 self._open = None
 
     def _retract(self, chunk: RetractedChunk) -> None:
@@ -141,10 +141,10 @@ class _Blocks:
         self._closed = [(block, length) for block, length in self._closed if length <= self._length]
         if self._open is not None:
             self._open.retracted = True
-            self._open.end()
+            self._open._end()
             self._open = None
         self._fences = Fences()
-        # What stands before is read again, silently; only the block it leaves open is to be told again.
+        # What stands before is read again, silently; only the block it leaves open is to be emitted again.
         events: list[Event] = []
         for _, text, goes_on in before:
             if not goes_on:
@@ -153,10 +153,10 @@ class _Blocks:
             events += self._fences.feed(text)
         opened = max((place for place, (kind, _) in enumerate(events) if kind == "open"), default=0)
         if self._fences.is_open:
-            self._tell(events[opened:])
+            self._emit_events(events[opened:])
         for block, text, goes_on in after:
             if block not in gone:
                 self._read(block, text, goes_on)
 
     def flush(self) -> None:
-        self._tell(self._fences.end())
+        self._emit_events(self._fences.end())

@@ -19,14 +19,14 @@ _UNDECIDED = " \t>`~"
 
 
 class Fences:
-    """Reads Markdown in pieces of any size, and tells of its fenced code.
+    """Reads Markdown in pieces of any size, and reports its fenced code.
 
-    Code is told of as soon as its line cannot be the closing fence any more. Fences and the indentation of
+    Code is reported as soon as its line cannot be the closing fence any more. Fences and the indentation of
     the opening one are left out, as is what lists and quotes put before a line; line ends stay as they are.
     """
 
     def __init__(self) -> None:
-        self._line: list[str] = []  # the line at hand, as long as it is not known to be code
+        self._line: list[str] = []  # the line that is read, as long as it is not known to be code
         self._is_code = False  # it is
         self._return = ""  # a carriage return at the end of a piece: a newline may follow
         self._inside: list[int] = []  # the lists and quotes around: an item's width, 0 for a quote
@@ -48,7 +48,7 @@ class Fences:
                 self._part(text)  # the most common by far: part of a line
         else:
             self._lines(text)
-        return self._told()
+        return self._report()
 
     def _lines(self, text: str) -> None:
         text = self._return + text
@@ -64,16 +64,16 @@ class Fences:
             self._line_ends()
         if self._fence:
             self._close()
-        return self._told()
+        return self._report()
 
-    def _told(self) -> list[Event]:
+    def _report(self) -> list[Event]:
         if not self._code and not self._events:
             return []
-        self._tell_code()
+        self._report_code()
         events, self._events = self._events, []
         return events
 
-    def _tell_code(self) -> None:
+    def _report_code(self) -> None:
         if self._code:
             self._events.append(("code", "".join(self._code)))
             self._code.clear()
@@ -125,7 +125,7 @@ class Fences:
             self._is_code = True
 
     def _close(self) -> None:
-        self._tell_code()
+        self._report_code()
         self._events.append(("close", ""))
         self._fence = ""
 
@@ -155,7 +155,7 @@ class Fences:
 
 
 def _without(around: list[int], line: str) -> tuple[str, int]:
-    """Take off what lists and quotes put before a line; say of how many of them that was there."""
+    """Return a line without what lists and quotes put before it, and of how many of them that was there."""
     for place, width in enumerate(around):
         if not width:
             quote = _QUOTE.match(line)

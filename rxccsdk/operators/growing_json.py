@@ -65,7 +65,7 @@ class JsonScan:
         return self._array_depth > 0
 
     def feed(self, text: str, at: int = 0) -> int:
-        """Take what follows, up to the end of the value; give the index after it.
+        """Take what follows, up to the end of the value; return the index after it.
 
         Args:
             text: a piece of the text.
@@ -207,7 +207,7 @@ class JsonSearch:
     Prose has brackets too: a value may turn out to be no JSON.
 
     Attributes:
-        scan: the value at hand; `None` while searching.
+        scan: the current value; `None` while searching.
         start: where it begins in the text.
     """
 
@@ -220,14 +220,14 @@ class JsonSearch:
         self._length = 0
 
     def feed(self, piece: str) -> None:
-        """Append to the text, and read on in the value at hand, up to its end at most."""
+        """Append to the text, and read on in the current value, up to its end at most."""
         self._pieces.append(piece)
         self._length += len(piece)
         if self.scan is not None and not self.scan.whole and not self.scan.broken:
             self._read += self.scan.feed(piece)
 
     def next(self) -> JsonScan | None:
-        """Give the value at hand, else the next one, else `None`: more text is needed."""
+        """Return the current value, else the next one, else `None`: more text is needed."""
         if self.scan is None:
             text = self._rest()
             match = _OPENER.search(text, self._read - self._base)
@@ -243,13 +243,13 @@ class JsonSearch:
         return self.scan
 
     def leave(self) -> None:
-        """Leave the value at hand: search behind it, or where it is broken, behind its first bracket."""
+        """Leave the current value: search behind it, or where it is broken, behind its first bracket."""
         scan, self.scan = self.scan, None
         if scan is not None and scan.broken and scan.length <= _RETRIED:
             self._read = self.start + 1
 
     def text(self, start: int, end: int) -> str:
-        """Give a part of the value at hand, counted from its beginning."""
+        """Return a part of the current value, counted from its beginning."""
         before = self.start - self._base
         return self._rest()[before + start : before + end]
 

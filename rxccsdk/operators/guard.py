@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,16 +25,17 @@ from rxccsdk.chunks import (
     UserChunk,
 )
 from rxccsdk.errors import StallError
-from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.reduce import turn_of
-from rxccsdk.session.flow import Inlet
 from rxccsdk.session.response import SessionResponse
-from rxccsdk.session.stretch import PIECES, Alike
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.clock import SLACK, Clock, Timer
+from rxccsdk.text.flow import Handlers, Keeping, Stage
+from rxccsdk.text.pieces import PIECES
+from rxccsdk.text.sink import Sink
 
 _T = TypeVar("_T")
 
-_HEARD = {
+_NAMES: dict[type, str] = {
     TextChunk: "text",
     ThinkingChunk: "thinking",
     ToolInputChunk: "a tool's input",
@@ -48,7 +48,7 @@ _HEARD = {
     RetractedChunk: "a retraction",
     NoticeChunk: "a notice",
 }
-_HELD_UP = 0.5  # a timer that is later than this says that the loop was busy, not that the agent was silent
+_HELD_UP = 0.5  # a timer that is later than this shows that the loop was busy, not that the agent was silent
 _LOOKS = 10  # how often to look, within `first`, whether a queued turn has begun
 
 
@@ -59,12 +59,12 @@ def stall(
     *,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Keeping:
-    """Fail when nothing comes for too long. A hung API says nothing for minutes, and raises no error.
+    """Fail when nothing comes for too long. A hung API sends nothing for minutes, and raises no error.
 
         T"a" T"b" -------------------------|
         T"a" T"b" --------- Notice #             stall(between=...)
 
-    First a `NoticeChunk` of kind "stall" tells what was waited for and what was heard last, then the stream
+    First a `NoticeChunk` of kind "stall" says what was waited for and what came last, then the stream
     fails with `StallError`; its `partial` is the turn's response so far. Failing leaves the turn: if nobody
     else watches it, it is interrupted. Time in which the agent waits for a permission never counts, nor does
     the time a turn waits for the turns before it.
@@ -97,19 +97,19 @@ def stall(
         )
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
+        def attach(downstream: Sink, given: abc.SchedulerBase | None) -> Handlers:
             silence = _Silence(first, between, tool)
-            guard = _Guard(silence, following, scheduler or given, turn_of(source))
+            guard = _Guard(silence, downstream, Timer(scheduler or given), turn_of(source))
             guard.begin()
-            return Sink(guard.flow, None, guard.on_error, guard.on_completed, guard.end)
+            return Handlers(guard.on_next, None, guard.on_error, guard.on_completed, guard.end)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
 
 class _Silence:
-    """What is waited for, and how long it may take. Knows no clock; is told the time, in seconds.
+    """What is waited for, and how long it may take. It reads no clock: the time is an argument, in seconds.
 
     Attributes:
         start: when the wait for the first content began, or `None`.
@@ -127,12 +127,12 @@ class _Silence:
         self._tools: dict[str, str] = {}  # the calls that run, with their tools' names
 
     @property
-    def heard_any(self) -> bool:
+    def had_any(self) -> bool:
         """Whether anything came at all."""
         return self.last is not None
 
-    def hear(self, item: Any, now: float) -> None:
-        """Take note of what came."""
+    def end_with(self, item: Any, now: float) -> None:
+        """Note what came, and when."""
         self.last, self.last_at = item, now
         if self.start is None:
             self.start = now
@@ -159,7 +159,7 @@ class _Silence:
             self._tools.clear()
 
     def due(self) -> float | None:
-        """When it will have been silent for too long, if nothing more comes; `None` for never."""
+        """Return when it will have been silent for too long, if nothing more comes; `None` for never."""
         limit, since = self._limit()
         return None if limit is None or since is None else since + limit
 
@@ -168,12 +168,12 @@ class _Silence:
             return None, None
         if not self.content and self.first is not None:
             return self.first, self.start
-        if not self.heard_any:
+        if not self.had_any:
             return None, None
         return (self._tool if self._tools else self._between), self.last_at
 
     def words(self) -> str:
-        """Say what was waited for, and what was heard last."""
+        """Return what was waited for, and what came last, in words."""
         limit, _ = self._limit()
         if not self.content and self.first is not None:
             words = f"No content came within {limit:g} s"
@@ -181,9 +181,9 @@ class _Silence:
             words = f"Nothing came for {limit:g} s while a tool ran ({', '.join(self._tools.values())})"
         else:
             words = f"Nothing came for {limit:g} s"
-        return f"{words}; {self._last_heard()}."
+        return f"{words}; {self._last_seen()}."
 
-    def _last_heard(self) -> str:
+    def _last_seen(self) -> str:
         last = self.last
         if last is None:
             return "nothing was heard at all"
@@ -191,10 +191,10 @@ class _Silence:
             return f"last heard: system/{last.subtype}"
         if isinstance(last, UnknownChunk):
             return f"last heard: {last.type}"
-        return f"last heard: {_HEARD.get(type(last), type(last).__name__)}"
+        return f"last heard: {_NAMES.get(type(last), type(last).__name__)}"
 
     def notice(self, now: float) -> NoticeChunk:
-        """The chunk that says it, placed after the last one."""
+        """Return the chunk that says so, placed after the last one."""
         last = self.last
         if not isinstance(last, Chunk):
             return NoticeChunk("stall", self.words())
@@ -205,65 +205,47 @@ class _Silence:
 class _Guard:
     """Lets one timer wait for the silence to become too long; re-armed when it fires, not at each chunk."""
 
-    def __init__(
-        self,
-        silence: _Silence,
-        following: Inlet,
-        scheduler: abc.SchedulerBase | None,
-        turn: Turn | None,
-    ) -> None:
+    def __init__(self, silence: _Silence, downstream: Sink, timer: Timer, turn: Turn | None) -> None:
         self._silence = silence
-        self._following = following
-        self._scheduler = scheduler
+        self._downstream = downstream
+        self._timer = timer
         self._turn = turn
-        self._clock: Clock | None = None
-        self._stop_waiting: Callable[[], None] | None = None
         self._wake_at = 0.0
         self._begun = False
         self._over = False
 
     def begin(self) -> None:
         """Start to wait for the first content."""
-        if self._silence.first is not None:
-            self._clock = clock_on(self._scheduler)
-            if self._clock is not None:
-                self._wait(self._clock, self._clock.now())
+        clock = self._timer.clock if self._silence.first is not None else None
+        if clock is not None:
+            self._wait(clock, clock.now())
 
-    def flow(self, items: Iterable[_T]) -> Iterable[_T]:
-        heard = self._hear(items)
-        return Alike(items.first, heard) if isinstance(items, Alike) else heard
-
-    def _hear(self, items: Iterable[_T]) -> Iterator[_T]:
-        clock = self._clock
-        if clock is None:
-            clock = self._clock = clock_on(self._scheduler)
+    def on_next(self, item: Any) -> None:
+        """Note that something came, and pass it on."""
+        if self._over:
+            return
+        self._begun = True
+        clock, silence = self._timer.clock, self._silence
         now = clock.now() if clock is not None else 0.0
-        silence = self._silence
-        for item in items:
-            if self._over:
-                return
-            self._begun = True
-            if silence.content and isinstance(item, PIECES):
-                silence.last, silence.last_at = item, now  # all that is new, and the timer goes on
-            elif clock is not None:
-                silence.hear(item, now)
-                self._arm(clock)
-            yield item
+        if silence.content and isinstance(item, PIECES):
+            silence.last, silence.last_at = item, now  # all that is new, and the timer goes on
+        elif clock is not None:
+            silence.end_with(item, now)
+            self._arm(clock)
+        self._downstream.on_next(item)
 
     def _arm(self, clock: Clock) -> None:
-        """See to it that the timer waits, and not past the limit at hand."""
+        """See to it that the timer waits, and not past the limit that counts now."""
         due = self._silence.due()
         # A timer that waits for what is no longer due finds that out when it fires.
-        if due is not None and (self._stop_waiting is None or due < self._wake_at - SLACK):
-            self._stop()
+        if due is not None and (not self._timer.waits or due < self._wake_at - SLACK):
             self._wait(clock, due)
 
     def _wait(self, clock: Clock, until: float) -> None:
         self._wake_at = until
-        self._stop_waiting = clock.later(max(until - clock.now(), 0.0), partial(self._wake, clock))
+        self._timer.start(max(until - clock.now(), 0.0), partial(self._wake, clock))
 
     def _wake(self, clock: Clock) -> None:
-        self._stop_waiting = None
         if self._over:
             return
         now, silence = clock.now(), self._silence
@@ -286,9 +268,9 @@ class _Guard:
         self._over = True
         error = StallError(self._silence.words(), partial=self._partial())
         try:
-            self._following.take([self._silence.notice(now)])
+            self._downstream.on_next(self._silence.notice(now))
         finally:
-            self._following.on_error(error)
+            self._downstream.on_error(error)
 
     def _partial(self) -> SessionResponse | None:
         if self._turn is None:
@@ -300,19 +282,14 @@ class _Guard:
     def on_error(self, error: Exception) -> None:
         if not self._over:
             self.end()
-            self._following.on_error(error)
+            self._downstream.on_error(error)
 
     def on_completed(self) -> None:
         if not self._over:
             self.end()
-            self._following.on_completed()
+            self._downstream.on_completed()
 
     def end(self) -> None:
         """Wait no more."""
         self._over = True
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._stop_waiting is not None:
-            self._stop_waiting()
-            self._stop_waiting = None
+        self._timer.stop()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from reactivex import Observable
 
-from rxccsdk.session.iterate import iterate
+from rxccsdk.text.leave import iterate
 
 _T = TypeVar("_T")
 

@@ -6,9 +6,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rxccsdk.operators.core import Keeping
 from rxccsdk.operators.graphemes import forced_cut
 from rxccsdk.operators.hold import rechunking
+from rxccsdk.text.flow import Keeping
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def by_block(hold: int = 100_000) -> Keeping:
-    r"""Give text in whole Markdown blocks, each with the blank lines after it.
+    r"""Emit text in whole Markdown blocks, each with the blank lines after it.
 
         T"# T\n\nSo"  T"me\n\n``"  T"`\nx\n\n"  T"y\n```\n"  T"!" |
         T"# T\n\n"    T"Some\n\n"  -----------  -----------  T"```\nx\n\ny\n```\n" T"!"|
 
     A block is a paragraph, heading, list (with all its items and what stands in them), table, block quote,
-    fenced or indented code, HTML or thematic break, as CommonMark has it. It is given as soon as it is known
+    fenced or indented code, HTML or thematic break, as CommonMark has it. It is emitted once it is known
     that the next one begins: for a paragraph at the first character after its blank line, for fenced code at
     the first one after its last fence. A link reference definition counts as a paragraph. The pieces are the
     same however the text arrives.
@@ -50,7 +50,7 @@ def by_block(hold: int = 100_000) -> Keeping:
     """
     if hold < 1:
         raise ValueError(f"hold must be positive, not {hold!r}.")
-    return rechunking(lambda: _Blocks(hold))
+    return rechunking(lambda: _BlockCutter(hold))
 
 
 _LINE_END = re.compile(r"\n|\r(?=[^\n])")  # a CR at the very end may be half of a CRLF
@@ -74,7 +74,7 @@ _WORTH = 4  # characters that may be parsed for each one that comes: what keeps 
 _PREFIX = 200  # as much of a line as its kind needs
 
 
-class _Blocks:
+class _BlockCutter:
     """Cuts Markdown between its top-level blocks.
 
     It parses what is held where a block may have ended, as often as it can afford. What was parsed in vain
@@ -99,7 +99,7 @@ class _Blocks:
         self._blank = False  # the line before was blank
 
     def add(self, words: str) -> list[str]:
-        """Take more text; give the blocks that are complete."""
+        """Take more text; return the blocks that are complete."""
         self._parts.append(words)
         self._size += len(words)
         self._afford += _WORTH * len(words)
@@ -112,7 +112,7 @@ class _Blocks:
         return pieces
 
     def rest(self) -> list[str]:
-        """Give all that is held, block by block."""
+        """Return all that is held, block by block."""
         text = "".join(self._parts)
         self._parts, self._size = [], 0
         if not text:
@@ -180,7 +180,7 @@ class _Blocks:
     # -- parsing ----------------------------------------------------------------------------------------
 
     def _parse(self) -> list[str]:
-        """Parse what is held; give all blocks but the last."""
+        """Parse what is held; return all blocks but the last."""
         text = "".join(self._parts)
         self._afford -= len(text)
         self._wanted = False

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from reactivex import abc
 
-from reactivex import Observable, abc
-
-from rxccsdk.operators.core import Keeping, Sink, Stage, later_on
-from rxccsdk.session.flow import Inlet
-from rxccsdk.session.printer import Printer, TextFile
-from rxccsdk.session.prose import Pieces
-
-_T = TypeVar("_T")
+from rxccsdk.text.flow import Keeping
+from rxccsdk.text.printing import TextFile, printing
 
 
 def print_text(
@@ -49,24 +42,4 @@ def print_text(
     if not every >= 0:
         raise ValueError(f"every must not be negative, not {every!r}.")
 
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
-            printer = Printer(file, every=every, later=lambda: later_on(scheduler or given))
-            pieces = Pieces(agents=agents)
-
-            def flow(items: Iterable[_T]) -> Iterable[_T]:
-                return pieces.hear(items, printer, following.end, printer.mark_retracted)
-
-            def on_error(error: Exception) -> None:
-                printer.flush()
-                following.on_error(error)
-
-            def on_completed() -> None:
-                printer.flush()
-                following.on_completed()
-
-            return Sink(flow, None, on_error, on_completed, printer.flush)
-
-        return Stage(source, wrap)
-
-    return operator
+    return printing(every, file, agents, scheduler)

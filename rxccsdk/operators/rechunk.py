@@ -7,20 +7,20 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from rxccsdk.operators.core import Keeping
 from rxccsdk.operators.graphemes import forced_cut, is_boundary, pattern
 from rxccsdk.operators.hold import rechunking
+from rxccsdk.text.flow import Keeping
 
 
 def by_word(hold: int = 200) -> Keeping:
-    r"""Give text word by word, each with the white space after it.
+    r"""Emit text word by word, each with the white space after it.
 
         T"Hel"  T"lo wor"  T"ld, he"  T"re" |
         ------  T"Hello "  T"world, " T"here"|
 
     A word and its punctuation are one piece, and so is what has no white space in it, as a path. Where a
     script writes no spaces, a piece is what Unicode's default rules call a word: one Chinese character, a run
-    of Katakana, one Thai cluster. A piece is given when its first character after it is known.
+    of Katakana, one Thai cluster. A piece is emitted when its first character after it is known.
 
     Text is held per agent and block. That agent's next content, a retraction, a result, an error and the end
     release what is held; chunks of the system and of other agents may overtake it. A piece keeps `seq` and
@@ -41,17 +41,17 @@ def by_word(hold: int = 200) -> Keeping:
         'world'
     """
     _check(hold)
-    return rechunking(lambda: _Cuts(_word_ends(), _ends_word, hold, _PLAIN_SPACE_ENDS), at_once=True)
+    return rechunking(lambda: _Cuts(_word_ends(), _ends_word, hold, _PLAIN_SPACE_ENDS))
 
 
 def by_line(hold: int = 4096) -> Keeping:
-    r"""Give text line by line, each with its line break.
+    r"""Emit text line by line, each with its line break.
 
         T"one\ntw"  T"o\nth"  T"ree"  |
         T"one\n"    T"two\n"  ------- T"three"|
 
     A line ends with LF, CRLF or a CR alone, and with nothing else: a form feed or U+2028 is text. A line that
-    ends with CR is given when the character after it is known, others at once.
+    ends with CR is emitted when the character after it is known, others at once.
 
     What is held, what releases it and what a piece keeps: as in `by_word`. Works on `str` streams too.
 
@@ -71,11 +71,11 @@ def by_line(hold: int = 4096) -> Keeping:
         'three'
     """
     _check(hold)
-    return rechunking(lambda: _Cuts(_LINE_ENDS, None, hold), at_once=True)
+    return rechunking(lambda: _Cuts(_LINE_ENDS, None, hold))
 
 
 def by_sentence(hold: int = 2000) -> Keeping:
-    r"""Give text sentence by sentence, each with the white space after it.
+    r"""Emit text sentence by sentence, each with the white space after it.
 
         T"It is 3."  T"14. Mr. X kn"  T"ows. "  T"So" |
         -----------  T"It is 3.14. "  --------  T"Mr. X knows. " T"So"|
@@ -86,7 +86,7 @@ def by_sentence(hold: int = 2000) -> Keeping:
     decimal, a list number, an initial, letters with stops between (e.g.) and some common abbreviations, or
     one that lower case follows.
 
-    It knows no language: an abbreviation it has never heard of ends a sentence when a capital follows; "5
+    It knows no language: an abbreviation it does not know ends a sentence when a capital follows; "5
     p.m. Then" and "plan B. Then" end none; Thai and Lao, which mark no ends, are cut at line breaks.
 
     What is held, what releases it and what a piece keeps: as in `by_word`. Works on `str` streams too.
@@ -109,9 +109,7 @@ def by_sentence(hold: int = 2000) -> Keeping:
         'So'
     """
     _check(hold)
-    return rechunking(
-        lambda: _Cuts(_sentence_may_end(), _ends_sentence, hold, _PLAIN_SPACE_ENDS), at_once=True
-    )
+    return rechunking(lambda: _Cuts(_sentence_may_end(), _ends_sentence, hold, _PLAIN_SPACE_ENDS))
 
 
 def _check(hold: int) -> None:
@@ -124,9 +122,9 @@ class _Cuts:
 
     Args:
         ends: matches where a piece may end; looks one character back and one ahead, no further.
-        agrees: told the text, where its piece starts and where it may end; reads no text before the piece.
+        agrees: decides, given the text, where its piece starts and may end; reads no text before that.
         hold: at most this many characters wait.
-        plain_ends: says the same of text that is all ASCII, in less time.
+        plain_ends: the same for text that is all ASCII, in less time.
     """
 
     __slots__ = ("_agrees", "_ends", "_hold", "_plain_ends", "_seen", "_text")
@@ -146,7 +144,7 @@ class _Cuts:
         self._seen = 0  # what comes before needs no second look
 
     def add(self, words: str) -> list[str]:
-        """Take more text; give the pieces that are ready."""
+        """Take more text; return the pieces that are ready."""
         text = self._text + words
         pieces: list[str] = []
         start, agrees, hold = 0, self._agrees, self._hold
@@ -169,7 +167,7 @@ class _Cuts:
         return pieces
 
     def rest(self) -> list[str]:
-        """Give all that is held."""
+        """Return all that is held."""
         text, self._text = self._text, ""
         return [text] if text else []
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from reactivex import Observable, abc
 
 from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, StallError
-from rxccsdk.operators.core import Operator, Sink, Stage, later_on
-from rxccsdk.session.flow import Inlet
-from rxccsdk.session.response import ResponseFold, SessionResponse
+from rxccsdk.session.fold import ResponseFold
+from rxccsdk.session.response import SessionResponse
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.clock import Timer
+from rxccsdk.text.flow import Handlers, Operator, Stage
+from rxccsdk.text.sink import Sink
 
 
 def to_response() -> Operator[Chunk, SessionResponse]:
@@ -21,7 +22,7 @@ def to_response() -> Operator[Chunk, SessionResponse]:
         T  Use  T  Result  |
         ------------------ R|
 
-    A turn that ended badly gives a response with `error` and what there was of its content. A session that
+    A turn that ended badly has a response with `error` and what there was of its content. A session that
     broke is an error, whose `partial` is the response so far.
 
     At a `RetractedChunk`: the blocks it names are left out of `content`.
@@ -34,20 +35,20 @@ def to_response() -> Operator[Chunk, SessionResponse]:
     """
 
     def operator(source: Observable[Chunk]) -> Observable[SessionResponse]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
+        def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
             fold = ResponseFold()
 
             def on_error(error: Exception) -> None:
-                _attach(error, fold)
-                following.on_error(error)
+                _add_partial(error, fold)
+                downstream.on_error(error)
 
             def on_completed() -> None:
-                following.take([_response(fold, source, ended=fold.stopped)])
-                following.on_completed()
+                downstream.on_next(_response(fold, source, ended=fold.stopped))
+                downstream.on_completed()
 
-            return Sink(fold.flow, None, on_error, on_completed)
+            return Handlers(fold.add, None, on_error, on_completed)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
@@ -55,17 +56,17 @@ def to_response() -> Operator[Chunk, SessionResponse]:
 def scan_response(
     every: float = 0.1, *, scheduler: abc.SchedulerBase | None = None
 ) -> Operator[Chunk, SessionResponse]:
-    """Give the response as far as it has come, again and again.
+    """Emit the response as far as it has come, again and again.
 
         T"a" T"b" T"c" ------ T"d"  |
         R"a" ------ R"abc" -- R"abcd"|     scan_response(every=...)
 
-    The first chunk gives a snapshot at once, then at most one comes per interval, and the last one at the
+    The first chunk emits a snapshot at once, then at most one follows per interval, and the last one at the
     end. A snapshot copies no text: its `content` is joined when it is read.
 
     Args:
-        every: seconds between two snapshots; 0 gives one for each chunk. Waits on `scheduler`, else on the
-            one given to `subscribe`, else on the running loop; where there is none, each chunk gives one.
+        every: seconds between two snapshots; 0 emits one for each chunk. Waits on `scheduler`, else on the
+            one given to `subscribe`, else on the running loop; where there is none, each chunk emits one.
         scheduler: what to wait on.
 
     At a `RetractedChunk`: later snapshots are without the blocks it names; earlier ones keep them.
@@ -83,62 +84,49 @@ def scan_response(
         raise ValueError(f"every must not be negative, not {every!r}.")
 
     def operator(source: Observable[Chunk]) -> Observable[SessionResponse]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
-            fold = ResponseFold()
-            stop_waiting: Callable[[], None] | None = None
-            news = False
+        def attach(downstream: Sink, given: abc.SchedulerBase | None) -> Handlers:
+            fold, timer = ResponseFold(), Timer(scheduler or given)
+            has_news = False
 
-            def snapshot() -> SessionResponse:
-                nonlocal news, stop_waiting
-                news = False
-                later = later_on(scheduler or given) if every > 0 else None
-                stop_waiting = later(every, interval_over) if later is not None else None
-                return _response(fold, source)
+            def snapshot() -> None:
+                nonlocal has_news
+                has_news = False
+                if every > 0:
+                    timer.start(every, interval_over)
+                downstream.on_next(_response(fold, source))
 
             def interval_over() -> None:
-                nonlocal stop_waiting
-                stop_waiting = None
-                if news:
-                    following.take([snapshot()])
+                if has_news:
+                    snapshot()
 
-            def flow(chunks: Iterable[Chunk]) -> Iterator[SessionResponse]:
-                nonlocal news
-                coming = iter(chunks)
-                for chunk in coming:
-                    fold.add(chunk)
-                    news = True
-                    if stop_waiting is None:
-                        yield snapshot()
-                    else:
-                        fold.flow(coming)  # a burst takes no time: the rest of it is within the interval
-
-            def stop() -> None:
-                nonlocal stop_waiting
-                if stop_waiting is not None:
-                    stop_waiting()
-                    stop_waiting = None
+            def on_next(chunk: Chunk) -> None:
+                nonlocal has_news
+                fold.add(chunk)
+                has_news = True
+                if not timer.waits:
+                    snapshot()
 
             def on_error(error: Exception) -> None:
-                stop()
-                if news:
-                    following.take([_response(fold, source)])
-                _attach(error, fold)
-                following.on_error(error)
+                timer.stop()
+                if has_news:
+                    downstream.on_next(_response(fold, source))
+                _add_partial(error, fold)
+                downstream.on_error(error)
 
             def on_completed() -> None:
-                stop()
-                following.take([_response(fold, source, ended=fold.stopped)])
-                following.on_completed()
+                timer.stop()
+                downstream.on_next(_response(fold, source, ended=fold.stopped))
+                downstream.on_completed()
 
-            return Sink(flow, None, on_error, on_completed, stop)
+            return Handlers(on_next, None, on_error, on_completed, timer.stop)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
 
 def turn_of(source: Observable[Any]) -> Turn | None:
-    """Give the turn at the start of the pipe, where there is one."""
+    """Return the turn at the start of the pipe, where there is one."""
     root = source.root if isinstance(source, Stage) else source
     return root if isinstance(root, Turn) else None
 
@@ -146,15 +134,15 @@ def turn_of(source: Observable[Any]) -> Turn | None:
 def _response(
     fold: ResponseFold, source: Observable[Chunk], ended: tuple[str, str] | None = None
 ) -> SessionResponse:
-    """The response so far. How a turn ended without a result, the turn itself says best, where in reach."""
+    """Return the response so far. Where the turn is in reach, it knows best how it ended without a result."""
     turn = turn_of(source)
     if turn is None:
         return fold.response(ended=ended)
     fold.backend = turn.backend
-    return fold.response(ended=turn.ended_because)
+    return fold.response(ended=turn._because)
 
 
-def _attach(error: Exception, fold: ResponseFold) -> None:
+def _add_partial(error: Exception, fold: ResponseFold) -> None:
     if isinstance(error, RxccError) and error.partial is None:
         kind = "stall" if isinstance(error, StallError) else "crashed"
         error.partial = fold.response(ended=(kind, str(error)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from reactivex import Observable, abc
@@ -15,46 +16,53 @@ from reactivex.disposable import (
 )
 
 from rxccsdk.errors import RxccError
+from rxccsdk.text.flow import Source
+from rxccsdk.text.replay import Cursor
+from rxccsdk.text.sink import Sink
 
 _log = logging.getLogger("rxccsdk")
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound="Replay[Any]")
 
 _LEFT = (
-    "This {} was cut off: nobody was subscribed to it or to the stream that gave it. "
+    "This {} was cut off: it had no subscriber, nor had the stream that emitted it. "
     "Subscribe to it inside the pipe, as with ops.flat_map, or stay subscribed to the pipe."
 )
 
 Keep = Callable[[], abc.DisposableBase]
-"""Keeps the source subscribed, until what it gives is disposed."""
+"""Keeps the source subscribed until the result is disposed."""
 
 
-class _Cursor:
-    """How far one subscriber has read."""
+class _Items:
+    """A list that a cursor can read."""
 
-    __slots__ = ("index", "observer", "reading", "stopped")
+    def __init__(self) -> None:
+        self.length = 0
+        self._items: list[Any] = []
 
-    def __init__(self, observer: abc.ObserverBase[Any]) -> None:
-        self.observer = observer
-        self.index = 0
-        self.reading = False
-        self.stopped = False
+    def append(self, item: Any) -> None:
+        self._items.append(item)
+        self.length += 1
+
+    def read(self, place: int, most: int) -> Sequence[Any]:
+        return self._items[place : place + most]
 
 
-class Replay(Observable[_T]):
-    """A stream that each subscriber sees from its first item, whenever it comes.
+class Replay(Source[_T]):
+    """A stream that each subscriber sees from its first item, whenever it subscribes.
 
     A subscriber that raises costs nobody else anything: it is logged, and goes on with the next item.
 
     Args:
-        keep: keeps the source subscribed while somebody reads here and this is still open.
+        keep: keeps the source subscribed while this is open and has a subscriber.
     """
 
     def __init__(self, keep: Keep) -> None:
         super().__init__()
         self._keep = keep
-        self._items: list[_T] = []
-        self._cursors: list[_Cursor] = []
+        self._items = _Items()
+        self._cursors: list[Cursor] = []
+        self._lock = Lock()
         self._ended = False
         self._error: Exception | None = None
 
@@ -63,17 +71,17 @@ class Replay(Observable[_T]):
         """Whether more may come."""
         return not self._ended
 
-    def push(self, item: _T) -> None:
+    def _push(self, item: _T) -> None:
         """Append an item and let every subscriber read on."""
-        with self.lock:
+        with self._lock:
             self._items.append(item)
             cursors = tuple(self._cursors)
         for cursor in cursors:
             self._read(cursor)
 
-    def end(self, error: Exception | None = None) -> None:
-        """Complete, or fail. What was ended stays as it is."""
-        with self.lock:
+    def _end(self, error: Exception | None = None) -> None:
+        """Complete, or fail. Only the first end counts."""
+        with self._lock:
             if self._ended:
                 return
             self._ended, self._error = True, error
@@ -81,53 +89,38 @@ class Replay(Observable[_T]):
         for cursor in cursors:
             self._read(cursor)
 
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        cursor = _Cursor(observer)
+    def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Put all items into the sink, from the first one."""
+        sink.subscriber.report = _report
+        cursor = Cursor(sink, 0, self._lock)
         keeping = self._keep() if self.is_open else Disposable()
-        with self.lock:
+        with self._lock:
             self._cursors.append(cursor)
 
         def leave() -> None:
-            cursor.stopped = True
-            with self.lock:
-                if cursor in self._cursors:
-                    self._cursors.remove(cursor)
+            self._remove(cursor)
 
         self._read(cursor)
         return CompositeDisposable(Disposable(leave), keeping)
 
-    def _read(self, cursor: _Cursor) -> None:
-        """Hand a subscriber what it has not seen; a call from inside its own `on_next` changes nothing."""
-        items: list[_T] = []
-        while True:
-            with self.lock:  # never held while an observer runs
-                if cursor.stopped or (cursor.reading and not items):
-                    return
-                items = self._items[cursor.index :]
-                cursor.index += len(items)
-                cursor.reading = bool(items)
-                if not items:
-                    if not self._ended:
-                        return
-                    cursor.stopped = True
-                    break
-            for item in items:
-                self._isolate(cursor.observer.on_next, item)
-                if cursor.stopped:
-                    return
-        if self._error is not None:
-            self._isolate(cursor.observer.on_error, self._error)
-        else:
-            self._isolate(cursor.observer.on_completed)
+    def _read(self, cursor: Cursor) -> None:
+        if cursor.read(self._items) and self._ended and self._remove(cursor):
+            try:
+                cursor.end(self._error)
+            except Exception as error:
+                _report(error)
 
-    @staticmethod
-    def _isolate(tell: Callable[..., None], *arguments: Any) -> None:
-        try:
-            tell(*arguments)
-        except Exception as error:
-            _log.error("a subscriber of a sub-agent's or code block's stream raised", exc_info=error)
+    def _remove(self, cursor: Cursor) -> bool:
+        """Remove a cursor; return whether it was there."""
+        with self._lock:
+            found = cursor in self._cursors
+            if found:
+                self._cursors.remove(cursor)
+            return found
+
+
+def _report(error: Exception) -> None:
+    _log.error("a subscriber of a sub-agent's or code block's stream raised", exc_info=error)
 
 
 class Reader(Protocol):
@@ -137,7 +130,7 @@ class Reader(Protocol):
         """Take the next item."""
 
     def flush(self) -> None:
-        """The source has ended: hand on what is held."""
+        """Hand on what is held: the source has ended."""
 
 
 class Opening(Observable[_S]):
@@ -174,7 +167,7 @@ class Opening(Observable[_S]):
             ended = True
             subscription.dispose()
             for stream in tuple(opened):
-                stream.end(RxccError(_LEFT.format(type(stream).__name__)))
+                stream._end(RxccError(_LEFT.format(type(stream).__name__)))
 
         counted = RefCountDisposable(Disposable(abandon))
         reader = self._open(emit, lambda: counted.disposable)
@@ -188,7 +181,7 @@ class Opening(Observable[_S]):
             finally:
                 ended = True
                 for stream in tuple(opened):
-                    stream.end(error)
+                    stream._end(error)
                 if left:
                     counted.dispose()
                 elif error is not None:

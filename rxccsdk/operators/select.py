@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -18,10 +17,9 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
-from rxccsdk.operators.core import Operator, Sink, Stage
-from rxccsdk.session.flow import Inlet
-from rxccsdk.session.prose import Pieces
-from rxccsdk.session.stretch import Alike, none_of, text_of
+from rxccsdk.text.flow import Handlers, Operator, Stage
+from rxccsdk.text.pieces import Pieces, same_block
+from rxccsdk.text.sink import Sink
 
 _C = TypeVar("_C", bound=Chunk)
 
@@ -29,13 +27,13 @@ _TOOLS = (ToolUseChunk, ToolProgressChunk, ToolResultChunk)
 
 
 def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -> Operator[Chunk, str]:
-    r"""Give the text, piece by piece, as `str`.
+    r"""Emit the text, piece by piece, as `str`.
 
         T"Hel"  T"lo"  [tool]  T"Done"  |
         "Hel"   "lo"           "\n\nDone"  |
 
     Joined, the pieces are `response.content`. A separator travels with the piece after it. A turn that
-    succeeds without any text, as one of the CLI's own commands does, gives the text of its result.
+    succeeds without any text, as one of the CLI's own commands does, emits the text of its result.
 
     Args:
         separator: what stands between two blocks, except neighbours in one message and a message that was
@@ -54,14 +52,26 @@ def text(separator: str = "\n\n", agents: str = "main", settled: bool = False) -
     """
 
     def operator(source: Observable[Chunk]) -> Observable[str]:
-        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
-            pieces = Pieces(separator, agents)
-            if not settled:
-                return Sink(pieces.flow)
-            held = _Unsettled()
-            return Sink(lambda items: pieces.flow(held.flow(items)), lambda: [*pieces.flow(held.rest())])
+        def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
+            piece_of, emit = Pieces(separator, agents).of, downstream.on_next
 
-        return Stage(source, wrap)
+            def on_next(chunk: Chunk) -> None:
+                if piece := piece_of(chunk):
+                    emit(piece)
+
+            if not settled:
+                return Handlers(on_next)
+            held = _Unsettled()
+
+            def pieces(chunks: Sequence[Chunk]) -> Iterator[str]:
+                return filter(None, map(piece_of, chunks))
+
+            def hold(chunk: Chunk) -> None:
+                downstream.emit(pieces(held.add(chunk)))
+
+            return Handlers(hold, lambda: pieces(held.rest()))
+
+        return Stage(source, attach)
 
     return operator
 
@@ -73,23 +83,22 @@ class _Unsettled:
         self._held: list[Chunk] = []
         self._open_messages: set[tuple[str | None, str | None]] = set()
 
-    def flow(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        for chunk in chunks:
-            if isinstance(chunk, MessageChunk):
-                message = (chunk.agent, chunk.message_id)
-                if chunk.event == "start":
-                    self._open_messages.add(message)
-                elif chunk.event == "stop":
-                    self._open_messages.discard(message)
-            elif isinstance(chunk, RetractedChunk):
-                gone = set(chunk.blocks)
-                self._held = [c for c in self._held if not (isinstance(c, TextChunk) and c.block in gone)]
-            self._held.append(chunk)
-            if not self._open_messages:
-                yield from self.rest()
+    def add(self, chunk: Chunk) -> Sequence[Chunk]:
+        """Take a chunk; return those that are settled."""
+        if isinstance(chunk, MessageChunk):
+            message = (chunk.agent, chunk.message_id)
+            if chunk.event == "start":
+                self._open_messages.add(message)
+            elif chunk.event == "stop":
+                self._open_messages.discard(message)
+        elif isinstance(chunk, RetractedChunk):
+            gone = set(chunk.blocks)
+            self._held = [c for c in self._held if not (isinstance(c, TextChunk) and c.block in gone)]
+        self._held.append(chunk)
+        return () if self._open_messages else self.rest()
 
     def rest(self) -> list[Chunk]:
-        """Give all that is held."""
+        """Return all that is held."""
         released, self._held = self._held, []
         return released
 
@@ -113,21 +122,16 @@ def of_type(*classes: type[_C]) -> Operator[Any, _C]:
     """
     if not classes:
         raise TypeError("of_type() needs at least one chunk class, as in of_type(ToolUseChunk).")
-    kinds = classes if len(classes) > 1 else classes[0]  # a class is asked for sooner than a tuple of one
+    kinds = classes if len(classes) > 1 else classes[0]  # checked sooner than a tuple of one
 
     def operator(source: Observable[Any]) -> Observable[_C]:
-        def flow(items: Iterable[Any]) -> Iterable[_C]:
-            if isinstance(items, Alike):
-                return items if isinstance(items.first, kinds) else none_of(items)
-            return (item for item in items if isinstance(item, kinds))
-
-        return Stage(source, lambda following, scheduler: Sink(flow))
+        return _filtered(source, lambda chunk: isinstance(chunk, kinds))
 
     return operator
 
 
 def thinking(separator: str = "\n\n", agents: str = "main") -> Operator[Chunk, str]:
-    r"""Give the thinking, piece by piece, as `str`.
+    r"""Emit the thinking, piece by piece, as `str`.
 
         Th"Hm"  Th", so"  T"Hello"  Th"And"  |
         "Hm"    ", so"              "\n\nAnd" |
@@ -151,38 +155,27 @@ def thinking(separator: str = "\n\n", agents: str = "main") -> Operator[Chunk, s
 
     everyone, agent = agents == "all", None if agents == "main" else agents
 
-    def brings_thinking(chunk: Chunk) -> bool:
-        return isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent)
-
     def operator(source: Observable[Chunk]) -> Observable[str]:
-        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
+        def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
             last: ThinkingChunk | None = None
+            emit = downstream.on_next
 
-            def flow(chunks: Iterable[Chunk]) -> Iterable[str]:
-                if not isinstance(chunks, Alike):
-                    return pieces(chunks)
-                if not brings_thinking(chunks.first):
-                    return none_of(chunks)
-                coming = iter(chunks)
-                return chain(pieces(islice(coming, 1)), map(text_of, coming))
-
-            def pieces(chunks: Iterable[Any]) -> Iterator[str]:
+            def on_next(chunk: Chunk) -> None:
                 nonlocal last
-                for chunk in chunks:
-                    if brings_thinking(chunk):
-                        goes_on = last is None or (last.block == chunk.block and last.turn == chunk.turn)
-                        last = chunk
-                        yield chunk.text if goes_on else separator + chunk.text
+                if isinstance(chunk, ThinkingChunk) and (everyone or chunk.agent == agent):
+                    joins = last is None or same_block(last, chunk)
+                    last = chunk
+                    emit(chunk.text if joins else separator + chunk.text)
 
-            return Sink(flow)
+            return Handlers(on_next)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
 
 def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-    """Let through what tools are called with, how they get on and what they give back.
+    """Let through the calls of tools, their progress and their results.
 
         T  Input  Use  T  Progress  Result  |
                   Use     Progress  Result  |
@@ -204,12 +197,24 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
     def operator(
         source: Observable[Chunk],
     ) -> Observable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-        def flow(chunks: Iterable[Any]) -> Iterable[ToolUseChunk | ToolProgressChunk | ToolResultChunk]:
-            if isinstance(chunks, Alike):
-                return none_of(chunks)
-            told = (chunk for chunk in chunks if isinstance(chunk, _TOOLS))
-            return told if everyone else (chunk for chunk in told if chunk.agent == agent)
+        def wanted(chunk: Any) -> bool:
+            return isinstance(chunk, _TOOLS) and (everyone or chunk.agent == agent)
 
-        return Stage(source, lambda following, scheduler: Sink(flow))
+        return _filtered(source, wanted)
 
     return operator
+
+
+def _filtered(source: Observable[Any], wanted: Callable[[Any], bool]) -> Observable[Any]:
+    """Return the items of a source that are wanted."""
+
+    def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
+        emit = downstream.on_next
+
+        def on_next(item: Any) -> None:
+            if wanted(item):
+                emit(item)
+
+        return Handlers(on_next)
+
+    return Stage(source, attach)

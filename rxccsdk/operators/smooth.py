@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, inf
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
-from rxccsdk.operators.core import SLACK, Clock, Keeping, Sink, Stage, clock_on
 from rxccsdk.operators.graphemes import units
 from rxccsdk.operators.hold import CutRun, Held
-from rxccsdk.session.flow import Inlet
+from rxccsdk.text.clock import SLACK, Timer
+from rxccsdk.text.flow import Handlers, Keeping, Stage
+from rxccsdk.text.sink import Sink
 
 _T = TypeVar("_T")
 
-_FRAME = 0.02  # seconds: text that comes more often than this looks no smoother
+_TICK = 0.02  # seconds: text that comes more often than this looks no smoother
 _MOMENTS = 16  # deadlines are told apart by this part of max_lag
 
 
 def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) -> Keeping:
-    """Give text at an even pace, however unevenly it arrives, and never late.
+    """Emit text at an even pace, however unevenly it arrives, and never late.
 
         T"abcd" ------------------- T"ef" ---- [tool] |
         T"a" -- T"b" -- T"c" ------ T"d" T"e"- T"f" [tool] |     smooth(max_lag=...)
@@ -61,66 +62,54 @@ def smooth(max_lag: float = 0.3, *, scheduler: abc.SchedulerBase | None = None) 
         raise ValueError(f"max_lag must be positive and finite, not {max_lag!r}.")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(following: Inlet, given: abc.SchedulerBase | None) -> Sink:
-            clock: Clock | None = None
-            stop_waiting: Callable[[], None] | None = None
+        def attach(downstream: Sink, given: abc.SchedulerBase | None) -> Handlers:
+            timer = Timer(scheduler or given)
             wakes = inf
 
             def begin(first: Any) -> CutRun:
-                assert clock is not None
-                return CutRun(first, _Pace(max_lag, clock.now))
+                assert timer.clock is not None
+                return CutRun(first, _Pace(max_lag, timer.clock.now))
 
             held = Held(begin)
 
             def wait() -> None:
-                """See to it that the timer, the only one, goes off when the next piece is due."""
-                nonlocal stop_waiting, wakes
+                """See to it that the timer goes off when the next piece is due."""
+                nonlocal wakes
                 due = min((run.cutter.due for run in held.runs), default=inf)
-                if stop_waiting is not None:
+                if timer.waits:
                     if wakes - SLACK <= due and due < inf:
-                        return  # it wakes us in time; if nothing is due then, we wait again
-                    stop()
-                if due < inf and clock is not None:
+                        return  # it goes off in time; if nothing is due then, it waits again
+                    timer.stop()
+                if due < inf and timer.clock is not None:
                     wakes = due
-                    stop_waiting = clock.later(max(due - clock.now(), 0.0), wake)
+                    timer.start(max(due - timer.clock.now(), 0.0), wake)
 
             def wake() -> None:
-                nonlocal stop_waiting, wakes
-                stop_waiting, wakes = None, inf
                 due = [item for run in held.runs for item in run.items(run.cutter.ready())]
                 wait()
-                following.take(due)
+                downstream.emit(due)
 
-            def stop() -> None:
-                nonlocal stop_waiting, wakes
-                if stop_waiting is not None:
-                    stop_waiting()
-                    stop_waiting, wakes = None, inf
-
-            def flow(items: Iterable[Any]) -> Iterator[Any]:
-                nonlocal clock
-                clock = clock or clock_on(scheduler or given)
-                if clock is None:
-                    yield from items
+            def on_next(item: Any) -> None:
+                if timer.clock is None:
+                    downstream.on_next(item)
                     return
-                for item in items:
-                    given_on = held.add(item)
-                    wait()
-                    yield from given_on
+                released = held.add(item)
+                wait()
+                downstream.emit(released)
 
             def rest() -> Sequence[Any]:
-                stop()
+                timer.stop()
                 return held.release_all()
 
-            return Sink(flow, rest, dispose=stop)
+            return Handlers(on_next, rest, dispose=timer.stop)
 
-        return Stage(source, wrap)
+        return Stage(source, attach)
 
     return operator
 
 
 class _Pace:
-    """The text of one block, let go evenly, so that each character is out by its deadline.
+    """The text of one block, released evenly, so that each character is out by its deadline.
 
     `due` is when the next piece is; infinite where nothing is held.
     """
@@ -130,11 +119,11 @@ class _Pace:
         "_deadlines",
         "_gone",
         "_last",
-        "_let_go",
         "_max_lag",
         "_more",
         "_next",
         "_now",
+        "_released",
         "_text",
         "due",
     )
@@ -146,13 +135,13 @@ class _Pace:
         self._more: list[str] = []  # what came after it and was not looked at yet
         self._come = self._gone = 0  # characters
         self._deadlines: deque[tuple[float, int]] = deque()  # when as many characters must be out
-        self._last = -inf  # when characters were let go, how many, and when the pace then lets go of more
-        self._let_go = 0
+        self._last = -inf  # when characters were released, how many, and when the pace releases more
+        self._released = 0
         self._next = -inf
         self.due = inf
 
     def add(self, words: str) -> list[str]:
-        """Take more text; give what is due."""
+        """Take more text; return what is due."""
         if not words:
             return []
         now = self._now()
@@ -163,13 +152,13 @@ class _Pace:
         if self._deadlines and deadline - self._deadlines[-1][0] < self._max_lag / _MOMENTS:
             deadline = self._deadlines.pop()[0]
         self._deadlines.append((deadline, self._come))
-        if self.due > now + _FRAME:
-            sooner = min(self._next, self._last + self._let_go / self._rate(now))
+        if self.due > now + _TICK:
+            sooner = min(self._next, self._last + self._released / self._rate(now))
             self.due = max(min(sooner, self._deadlines[0][0]), now)
         return self.ready()
 
     def ready(self) -> list[str]:
-        """Give what is due now."""
+        """Return what is due now."""
         now = self._now()
         if self.due > now + SLACK:
             return []
@@ -181,13 +170,13 @@ class _Pace:
                 break
             overdue = characters - self._gone
         rate = self._rate(now)
-        cut = _cut(text, ceil(min(rate * _FRAME, len(text))), overdue)
+        cut = _cut(text, ceil(min(rate * _TICK, len(text))), overdue)
         piece, self._text = text[:cut], text[cut:]
         self._gone += cut
         while self._deadlines and self._deadlines[0][1] <= self._gone:
             self._deadlines.popleft()
         if cut:
-            self._last, self._let_go, self._next = now, cut, now + cut / rate
+            self._last, self._released, self._next = now, cut, now + cut / rate
         if not self._text:
             self.due = inf
         else:
@@ -196,7 +185,7 @@ class _Pace:
         return [piece] if piece else []
 
     def rest(self) -> list[str]:
-        """Give all that is held."""
+        """Return all that is held."""
         text = self._text + "".join(self._more)
         self._text, self.due = "", inf
         self._more.clear()
@@ -205,8 +194,7 @@ class _Pace:
     def _rate(self, now: float) -> float:
         """The slowest pace that keeps all deadlines, in characters a second."""
         return max(
-            (characters - self._gone) / max(deadline - now, _FRAME)
-            for deadline, characters in self._deadlines
+            (characters - self._gone) / max(deadline - now, _TICK) for deadline, characters in self._deadlines
         )
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar, overload
 
-from reactivex import Observable, abc
-
 from rxccsdk.chunks import Chunk
-from rxccsdk.operators.core import Keeping, Operator, Sink, Stage
-from rxccsdk.session.callbacks import CallbackRunner
-from rxccsdk.session.flow import End, Flow, Inlet
-from rxccsdk.session.prose import Pieces
+from rxccsdk.text.callbacks import tapping
+from rxccsdk.text.flow import Keeping, Operator
+from rxccsdk.text.pieces import Pieces
 
 _T = TypeVar("_T")
 
@@ -50,7 +46,7 @@ def tap_chunks(
         2
     """
 
-    return _tap(callback, on_error, lambda runner, end: partial(runner.hear, end=end))
+    return tapping(callback, on_error)
 
 
 def tap_text(
@@ -81,30 +77,4 @@ def tap_text(
         ['a', 'b']
     """
 
-    def hearing(runner: CallbackRunner[str], end: End) -> Flow:
-        pieces = Pieces(agents=agents)
-        return lambda items: pieces.hear(items, runner, end)
-
-    return _tap(callback, on_error, hearing)
-
-
-def _tap(
-    callback: Callable[[Any], Awaitable[Any] | Any],
-    report: Callable[[Exception], Any] | None,
-    hearing: Callable[[CallbackRunner[Any], End], Flow],
-) -> Keeping:
-    """Call the callback as a flow says that is made anew for each subscription."""
-
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def wrap(following: Inlet, scheduler: abc.SchedulerBase | None) -> Sink:
-            runner = CallbackRunner(callback, report)
-            return Sink(
-                hearing(runner, following.end),
-                on_error=lambda error: runner.when_done(lambda: following.on_error(error)),
-                on_completed=lambda: runner.when_done(following.on_completed),
-                dispose=runner.cancel,
-            )
-
-        return Stage(source, wrap)
-
-    return operator
+    return tapping(callback, on_error, lambda: Pieces(agents=agents).of)

@@ -1,1 +1,1 @@
-"""Sessions and turns: who is asked what, when, and what became of it."""
+"""Sessions and turns: prompts, when they are sent, and what answers them."""

@@ -11,6 +11,7 @@ from rxccsdk.session.query import answer
 from rxccsdk.session.response import SessionResponse
 from rxccsdk.session.session import ClaudeSession
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.clock import running_loop
 
 
 def ask(prompt: Prompt, options: SessionOptions | None = None) -> Turn:
@@ -42,11 +43,7 @@ def run(prompt: Prompt, options: SessionOptions | None = None) -> SessionRespons
     Example:
         print(run("What is in this folder?").content)
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
+    if running_loop() is not None:
         raise RuntimeError(
             "rxccsdk.run() would block the running event loop: use "
             "`await rxccsdk.ask(prompt).pipe(cc.to_response())` or `await session.query(prompt)`."
@@ -65,17 +62,14 @@ class _OneShot:
 
     def __init__(self, session: ClaudeSession) -> None:
         self._session = session
+        self._exchange = session._exchange
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Task[None] | None = None
         self._withdrawn = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        if self._loop is None:
-            try:
-                self._loop = asyncio.get_running_loop()
-            except RuntimeError:
-                return None
+        self._loop = self._loop or running_loop()
         return self._loop
 
     def enqueue(self, turn: Turn) -> None:
@@ -85,10 +79,10 @@ class _OneShot:
     def withdraw(self, turn: Turn) -> None:
         self._withdrawn = True
         if self._opening is None or self._opening.done():
-            self._session.withdraw(turn)
+            self._exchange.withdraw(turn)
 
     def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
-        self._session.interrupt_turn(turn, why, kind)
+        self._exchange.interrupt_turn(turn, why, kind)
 
     async def _open(self, turn: Turn) -> None:
         try:
@@ -96,11 +90,11 @@ class _OneShot:
         except Exception as error:
             if not isinstance(error, RxccError):
                 error = SessionCrashedError(f"The session could not be opened: {error!r}")
-            turn.finish("failed", error=error, because=("crashed", str(error)))
+            turn._finish("failed", error=error, because=("crashed", str(error)))
             return
         if self._withdrawn:
             await self._session.aclose()
-            self._session.withdraw(turn)
+            self._exchange.withdraw(turn)
             return
-        turn.before_end = self._session.aclose
-        self._session.enqueue(turn)
+        turn._hold_end(self._session.aclose)
+        self._exchange.enqueue(turn)

@@ -1,90 +1,87 @@
-"""A hot Observable: it tells those who watch and keeps nothing."""
+"""A hot Observable: its subscribers get what is sent while they are there; nothing is kept."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
 
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk
+from rxccsdk.text.flow import Source
+from rxccsdk.text.sink import Sink
 
 _log = logging.getLogger("rxccsdk")
 
 
-class Hot(Observable[Chunk]):
-    """What `ClaudeSession.chunks` is. A watcher that raises costs nobody else anything."""
+class HotChunks(Source[Chunk]):
+    """What `ClaudeSession.chunks` is. A subscriber that raises costs nobody else anything."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._watchers: tuple[abc.ObserverBase[Chunk], ...] = ()
+        self._sinks: tuple[Sink, ...] = ()
         self._waiting: deque[Chunk] = deque()
-        self._telling = False
+        self._sending = False
         self._ended = False
         self._error: Exception | None = None
 
-    @property
-    def watched(self) -> bool:
-        """Whether anybody watches."""
-        return bool(self._watchers)
-
-    def tell(self, chunks: Iterable[Chunk]) -> None:
-        """Tell chunks to those who watch now; what comes of telling them is told after them."""
-        self._waiting.extend(chunks)
-        if self._telling:
+    def _send(self, chunk: Chunk) -> None:
+        """Send a chunk to the subscribers of now; what a subscriber makes the session send comes after it."""
+        self._waiting.append(chunk)
+        if self._sending:
             return
-        self._telling = True
+        self._sending = True
         try:
             while self._waiting:
-                self._tell_one(self._waiting.popleft())
+                next_chunk = self._waiting.popleft()
+                for sink in self._sinks:
+                    self._isolate(sink, next_chunk)
         finally:
-            self._telling = False
+            self._sending = False
 
-    def _tell_one(self, chunk: Chunk) -> None:
-        for watcher in self._watchers:
-            try:
-                watcher.on_next(chunk)
-            except Exception as error:
-                _log.error("a subscriber of session.chunks raised; the session goes on", exc_info=error)
-
-    def complete(self) -> None:
-        """End well. Only the first end counts."""
-        self._end(None)
-
-    def fail(self, error: Exception) -> None:
-        """End with an error. Only the first end counts."""
-        self._end(error)
-
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: Exception | None = None) -> None:
+        """Complete, or fail. Only the first end counts."""
         if self._ended:
             return
         self._ended, self._error = True, error
-        watchers, self._watchers = self._watchers, ()
-        for watcher in watchers:
-            try:
-                self._tell_end(watcher)
-            except Exception as failure:
-                _log.error("a subscriber of session.chunks raised at its end", exc_info=failure)
+        sinks, self._sinks = self._sinks, ()
+        for sink in sinks:
+            self._end_sink(sink)
 
-    def _tell_end(self, watcher: abc.ObserverBase[Chunk]) -> None:
-        if self._error is not None:
-            watcher.on_error(self._error)
-        else:
-            watcher.on_completed()
-
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
+    def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Put what is sent from now on into the sink."""
+        sink.subscriber.report = _report
         if self._ended:
-            self._tell_end(observer)
+            self._end_sink(sink)
             return Disposable()
         with self.lock:
-            self._watchers = (*self._watchers, observer)
+            self._sinks = (*self._sinks, sink)
 
-        def dispose() -> None:
+        def leave() -> None:
             with self.lock:
-                self._watchers = tuple(watcher for watcher in self._watchers if watcher is not observer)
+                self._sinks = tuple(other for other in self._sinks if other is not sink)
 
-        return Disposable(dispose)
+        return Disposable(leave)
+
+    @staticmethod
+    def _isolate(sink: Sink, chunk: Chunk) -> None:
+        if sink.subscriber.stopped:
+            return
+        try:
+            sink.on_next(chunk)
+        except Exception as error:
+            _report(error)
+
+    def _end_sink(self, sink: Sink) -> None:
+        try:
+            if self._error is not None:
+                sink.on_error(self._error)
+            else:
+                sink.on_completed()
+        except Exception as error:
+            _log.error("a subscriber of session.chunks raised at its end", exc_info=error)
+
+
+def _report(error: Exception) -> None:
+    _log.error("a subscriber of session.chunks raised; the session goes on", exc_info=error)

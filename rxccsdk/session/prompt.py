@@ -9,7 +9,7 @@ Prompt = str | list[dict[str, Any]]
 
 
 def checked_prompt(prompt: Any) -> Prompt:
-    """Give the prompt back if it can be sent.
+    """Return the prompt if it can be sent.
 
     Raises:
         TypeError: it is neither text nor a list of content blocks.

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk, Stretch
-from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
-from rxccsdk.session.hot import Hot
+from rxccsdk.chunks import Chunk
+from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
 from rxccsdk.session.query import answer
 from rxccsdk.session.response import SessionResponse
-from rxccsdk.session.stretch import stretches
 from rxccsdk.session.turn import Turn
-from rxccsdk.wire import Exit, Wire
-from rxccsdk.wire.cassette import CassettePlayer, Recorder
-from rxccsdk.wire.deltas import DeltaRun
-from rxccsdk.wire.parser import Parser, Scope
-from rxccsdk.wire.routing import Router
+from rxccsdk.transport import Transport
+from rxccsdk.transport.player import CassettePlayer
+from rxccsdk.transport.recorder import Recorder
+from rxccsdk.wire.connection import Connection
 
-_log = logging.getLogger("rxccsdk")
+_COST = re.compile(r"\$([0-9.]+)")
+_ANSWER_WITHIN = 5.0  # seconds for what is only good to know
 
 
 class ClaudeSession:
@@ -44,26 +40,8 @@ class ClaudeSession:
 
     def __init__(self, options: SessionOptions | None = None) -> None:
         self.options = options or SessionOptions()
-        self._make_wire: Callable[[], Wire] = self._make_cli_wire
-        self._wire: Wire | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._session_id: str | None = self.options.resume
-        self._router = Router()
-        self._parser = Parser(keep_raw=self.options.keep_raw, base_cost=None if self.options.resume else 0.0)
-        self._outside = Scope(None)
-        self._scope = self._outside
-        self._queue: deque[Turn] = deque()
-        self._running: Turn | None = None
-        self._arrived: list[list[Chunk]] = []  # for the running turn, in this read
-        self._turns = 0
-        self._opened_at = self._prompted_at = 0.0
-        self._interrupting = False
-        self._escalation: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
-        self._last_result_failed = False
-        self._exit: Exit | None = None
-        self._closed = False
-        self._hot = Hot()
+        self._make_transport: Callable[[], Transport] = self._cli_transport
+        self._exchange = Exchange(self.options.interrupt_timeout)
 
     @classmethod
     def replay(cls, cassette: Path | str, speed: float = 1.0) -> ClaudeSession:
@@ -85,21 +63,19 @@ class ClaudeSession:
         if not speed > 0:
             raise ValueError(f"speed must be positive, not {speed!r}")
         session = cls()
-        session._make_wire = lambda: CassettePlayer(Path(cassette), speed)
+        session._make_transport = lambda: CassettePlayer(Path(cassette), speed)
         return session
-
-    # -- for users ----------------------------------------------------------------------------------------
 
     @property
     def session_id(self) -> str | None:
         """The session's id: known from the start, and again after `/clear` gave it a new one."""
-        return self._session_id
+        return self._exchange.session_id or self.options.resume
 
     @property
     def chunks(self) -> Observable[Chunk]:
         """Every chunk as it arrives, in or outside a turn. Hot: it starts and keeps nothing, completes when
         the session closes and fails when it crashes."""
-        return self._hot
+        return self._exchange.chunks
 
     def stream(
         self,
@@ -115,8 +91,8 @@ class ClaudeSession:
             prompt: text, or a list of content blocks (text, image) as the Messages API spells them.
             on_dispose: what happens when the last subscriber leaves early: "interrupt" stops the turn,
                 "finish" lets it run to its end.
-            replay: keep the chunks for late subscribers; without, memory stays flat and those who come
-                late see what is still to come.
+            replay: keep the chunks for late subscribers; without, memory stays flat and late subscribers see
+                what is still to come.
             max_output_tokens: interrupt the turn once its messages have used more than this.
 
         Raises:
@@ -124,11 +100,12 @@ class ClaudeSession:
             ValueError: the prompt is empty, or a content block is malformed.
         """
         return Turn(
-            self,
+            self._exchange,
             checked_prompt(prompt),
             on_dispose=on_dispose,
             replay=replay,
             max_output_tokens=max_output_tokens,
+            session=self,
         )
 
     async def query(
@@ -137,7 +114,7 @@ class ClaudeSession:
         stream: bool | None = None,
         progress_callback: ProgressCallback | None = None,
     ) -> SessionResponse:
-        """Ask, wait, and give the whole answer; print it live if asked to. Silent by default.
+        """Ask, wait, and return the whole answer; print it live if asked to. Silent by default.
 
         Args:
             prompt: as for `stream()`.
@@ -161,11 +138,7 @@ class ClaudeSession:
 
     async def interrupt(self) -> None:
         """Stop what the agent is doing. Returns when the running turn has ended; at once when idle."""
-        if self._running is not None:
-            self.interrupt_turn(self._running, "session.interrupt() was called")
-            await self._running.wait()
-        elif self._wire is not None and self._router.has_background_work and not self._closed:
-            self._wire.interrupt()
+        await self._exchange.interrupt()
 
     async def cost_so_far(self) -> float | None:
         """Ask what the session has cost until now, in USD, also while a turn runs.
@@ -173,16 +146,9 @@ class ClaudeSession:
         An estimate of the CLI's; what a turn did cost is in its response. `None` where nothing knows: an
         older CLI, a recording, a session that is not open.
         """
-        if self._wire is None or self._closed or self._exit is not None:
-            return None
-        return await self._wire.cost_so_far()
-
-    async def __aenter__(self) -> ClaudeSession:
-        await self.open()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+        answer = await self._exchange.control("get_session_cost", seconds=_ANSWER_WITHIN)
+        found = _COST.search(str(answer.response.get("text"))) if answer is not None else None
+        return float(found[1]) if found is not None else None
 
     async def open(self) -> None:
         """Start the CLI. `async with session:` does it for you.
@@ -191,241 +157,26 @@ class ClaudeSession:
             CLINotFoundError: there is no CLI, or it cannot be executed.
             SessionCrashedError: it ended before it was ready, or was not ready in time.
         """
-        if self._wire is not None or self._closed:
+        if self._exchange.loop is not None:
             raise RuntimeError("A session is opened once: make a new ClaudeSession.")
-        self._loop = asyncio.get_running_loop()
-        wire = self._make_wire()
-        self._wire = wire
-        self._opened_at = wire.time()
-        try:
-            await wire.open(self._receive, self._lost)
-        except BaseException:
-            self._closed = True
-            await wire.close()
-            raise
-        self._session_id = wire.session_id or self._session_id
+        transport, options = self._make_transport(), self.options
+        base_cost = None if options.resume else 0.0
+        connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())
+        await self._exchange.open(transport, connection)
 
     async def aclose(self) -> None:
         """Interrupt the running turn, end the CLI and all it started. Bounded, whatever they do."""
-        if self._wire is None:
-            return
-        self._closed = True
-        closed = SessionClosedError("The session was closed before this prompt was sent.")
-        while self._queue:
-            turn = self._queue.popleft()
-            turn.finish("failed", error=_copy(closed), because=("closed", str(closed)))
-        running = self._running
-        if running is not None:
-            self.interrupt_turn(running, "the session was closed")
-            await running.wait()
-        elif self._router.has_background_work:
-            self._wire.interrupt()
-        try:
-            if self._ending is not None:
-                await asyncio.shield(self._ending)
-        finally:
-            await self._wire.close()
-            self._hot.complete()
+        await self._exchange.close()
 
-    # -- for turns (see turn.Conductor) -------------------------------------------------------------------
+    async def __aenter__(self) -> ClaudeSession:
+        await self.open()
+        return self
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop the session was opened on."""
-        return self._loop
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
 
-    def enqueue(self, turn: Turn) -> None:
-        """Write the turn's prompt as soon as the turns before it are over."""
-        if self._closed or self._wire is None:
-            error: RxccError = SessionClosedError("The session is closed.")
-            turn.finish("failed", error=error, because=("closed", str(error)))
-        elif self._exit is not None:
-            self._fail_unsent(turn)
-        else:
-            self._queue.append(turn)
-            self._send_later()
-
-    def withdraw(self, turn: Turn) -> None:
-        """Take back a turn whose prompt was not written: it never is."""
-        if turn in self._queue:
-            self._queue.remove(turn)
-        turn.finish("interrupted", because=("interrupted", "The turn was ended before it was sent."))
-
-    def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
-        """Note in the turn why it is stopped, and stop it."""
-        if turn is not self._running or self._interrupting or self._wire is None or self._loop is None:
-            return
-        if self._router.turn is None:
-            return  # its result is being told: who leaves at it does not leave early
-        self._interrupting = True
-        at = self._wire.time() - self._prompted_at
-        notice = NoticeChunk(kind, why, turn=turn.index, seq=self._scope.next_seq(), at=at)
-        self._escalation = self._loop.call_later(self.options.interrupt_timeout, self._escalate)
-        self._wire.interrupt()
-        self._arrived.append([notice])
-        self._hot.tell([notice])
-        self._flush()
-
-    # -- prompts out --------------------------------------------------------------------------------------
-
-    def _make_cli_wire(self) -> Wire:
-        from rxccsdk.wire.cli import CliWire
+    def _cli_transport(self) -> Transport:
+        from rxccsdk.transport.cli import CliTransport
 
         recorder = Recorder(self.options.record) if self.options.record is not None else None
-        return CliWire(self.options, recorder)
-
-    def _send_later(self) -> None:
-        # Not at once: who leaves in the same breath has sent nothing.
-        if self._loop is not None:
-            self._loop.call_soon(self._send_next)
-
-    def _send_next(self) -> None:
-        if self._running is not None or not self._queue or self._router.busy or self._wire is None:
-            return
-        if self._exit is not None or self._closed:
-            return
-        turn = self._queue.popleft()
-        try:
-            uuid = self._wire.send(turn.prompt)
-        except RxccError as error:
-            turn.finish("failed", error=error, because=("closed", str(error)))
-            self._send_later()
-            return
-        index = self._turns
-        self._turns += 1
-        self._prompted_at = self._wire.time()
-        self._scope = Scope(index)
-        self._running = turn
-        self._router.begin(index, uuid)
-        turn.begin(index, self._wire.backend)
-
-    # -- frames in ----------------------------------------------------------------------------------------
-
-    def _receive(self, frames: Iterable[Frame | DeltaRun]) -> None:
-        """Take the frames of one read. If we cannot, the session is lost, and whoever waits is told."""
-        if self._exit is not None:
-            return
-        try:
-            self._take(frames)
-        except Exception as error:
-            _log.error("reading the CLI's output failed; the session ends", exc_info=error)
-            self._flush()
-            self._lost(Exit(f"Reading the CLI's output failed: {error!r}. This is a defect of rxccsdk."))
-
-    def _take(self, frames: Iterable[Frame | DeltaRun]) -> None:
-        """Route, parse, publish."""
-        assert self._wire is not None
-        router, parser = self._router, self._parser
-        scope, now = self._scope, self._wire.time()
-        at = now - self._prompted_at
-        for frame in frames:
-            waiting = not router.started
-            if router.route(frame) is None:
-                chunks = parser.parse(frame, self._outside, now - self._opened_at)
-            else:
-                chunks = parser.parse(frame, scope, at)
-                self._arrive(chunks)
-            if self._hot.watched:
-                self._hot.tell(chunks)
-            if isinstance(frame, DeltaRun):
-                continue  # it says words and changes nothing
-            if router.ended:
-                self._end_turn(frame)
-            elif waiting and router.started and self._interrupting:
-                self._wire.interrupt()  # the first one came while the prompt still waited
-            if frame.get("type") in ("system", "conversation_reset"):
-                self._note_session_id(frame)
-        self._flush()
-        if self._queue and not router.busy:
-            self._send_later()
-
-    def _arrive(self, chunks: list[Chunk]) -> None:
-        """Put what arrived for the running turn with what arrived before it, in this read."""
-        arrived = self._arrived
-        if not arrived or isinstance(chunks, Stretch) or isinstance(arrived[-1], Stretch):
-            arrived.append(chunks)
-        else:
-            arrived[-1] += chunks
-
-    def _flush(self) -> None:
-        """Hand the turn what arrived for it."""
-        if self._arrived and self._running is not None:
-            self._running.push(self._taken())
-
-    def _taken(self) -> list[Sequence[Chunk]]:
-        arrived, self._arrived = self._arrived, []
-        return [part for chunks in arrived for part in stretches(chunks)]
-
-    def _note_session_id(self, frame: Frame) -> None:
-        if frame.get("subtype") in (None, "init"):
-            self._session_id = frame.get("new_session_id") or frame.get("session_id") or self._session_id
-
-    def _end_turn(self, frame: Frame) -> None:
-        """The turn's result came, or the CLI dropped its prompt."""
-        turn, self._running = self._running, None
-        arrived = self._taken()
-        interrupted, self._interrupting = self._interrupting, False
-        if self._escalation is not None:
-            self._escalation.cancel()
-            self._escalation = None
-        assert turn is not None, "the router ends only a turn that was begun"
-        result = arrived[-1][-1] if arrived else None
-        if isinstance(result, ResultChunk):
-            aborted = (result.terminal_reason or "").startswith("aborted")
-            stopped = aborted or (interrupted and result.is_error)
-            self._last_result_failed = result.is_error
-            turn.finish("interrupted" if stopped else "completed", arrived)
-        elif frame.get("type") == "result":
-            self._parser.abandon()
-            words = f"The CLI's result could not be read: {frame}"
-            turn.finish("completed", arrived, because=("execution", words))
-        else:
-            self._parser.abandon()
-            words = "The turn was interrupted before it began."
-            turn.finish("interrupted", arrived, because=("interrupted", words))
-        self._send_later()
-
-    # -- endings ------------------------------------------------------------------------------------------
-
-    def _escalate(self) -> None:
-        """The CLI does not answer the interrupt: end it."""
-        if self._wire is not None and self._loop is not None and self._ending is None:
-            self._ending = self._loop.create_task(self._wire.terminate())
-
-    def _lost(self, exit: Exit) -> None:
-        """The CLI is gone, or its output is."""
-        if self._exit is not None:
-            return
-        self._exit = exit
-        turn, self._running = self._running, None
-        self._router.abandon()
-        self._parser.abandon()
-        if self._escalation is not None:
-            self._escalation.cancel()
-        crash = SessionCrashedError(exit.describe(), exit_code=exit.code, stderr=exit.stderr)
-        if turn is not None:
-            if self._interrupting:
-                words = "The CLI did not answer the interrupt and was ended."
-                turn.finish("interrupted", because=("interrupted", words))
-            else:
-                turn.finish("failed", error=crash, because=("crashed", exit.describe()))
-        while self._queue:
-            self._fail_unsent(self._queue.popleft())
-        gone = exit.code is not None  # else it closed its output and lives on, of no use to anybody
-        if not gone and self._ending is None and self._loop is not None and self._wire is not None:
-            self._ending = self._loop.create_task(self._wire.terminate())
-        if self._closed or self._interrupting or (self._last_result_failed and exit.code == 1):
-            self._hot.complete()
-        else:
-            self._hot.fail(_copy(crash))
-
-    def _fail_unsent(self, turn: Turn) -> None:
-        assert self._exit is not None
-        words = f"The session has ended, this prompt was not sent. {self._exit.describe()}"
-        error = SessionClosedError(words, exit_code=self._exit.code, stderr=self._exit.stderr)
-        turn.finish("failed", error=error, because=("closed", words))
-
-
-def _copy(error: RxccError) -> RxccError:
-    """The same error for another subscriber, so that none sees another's partial response or traceback."""
-    return type(error)(str(error.args[0]), exit_code=error.exit_code, stderr=error.stderr)
+        return CliTransport(self.options, recorder)

@@ -1,33 +1,34 @@
-"""One prompt and everything that answers it, for as many subscribers as want to see it."""
+"""One prompt and everything that answers it, for any number of subscribers."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import logging
-import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Sequence
-from functools import cached_property
-from itertools import chain
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk, MessageChunk
 from rxccsdk.errors import RxccError, SessionClosedError
-from rxccsdk.session.flow import End, Inlet
-from rxccsdk.session.iterate import iterate, last
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
-from rxccsdk.session.response import ResponseFold, SessionResponse
+from rxccsdk.session.response import SessionResponse
+from rxccsdk.text.clock import running_loop
+from rxccsdk.text.flow import Source
+from rxccsdk.text.leave import iterate
+from rxccsdk.text.replay import Cursor
+from rxccsdk.text.sink import Sink
 
 _log = logging.getLogger("rxccsdk")
 
 Status = Literal["pending", "running", "completed", "interrupted", "failed"]
 
 _NOT_OPEN = "The session is not open: subscribe inside `async with session:`."
-_BATCH = 2048  # chunks delivered before the loop gets its turn, so that replaying a long log blocks nothing
+NEVER_SENT = "The turn was ended before it was sent."
+_SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
 
 
 class Conductor(Protocol):
@@ -46,23 +47,11 @@ class Conductor(Protocol):
         """Note in the turn why it is stopped, and stop it; its result will come, or its session end."""
 
 
-class _Cursor:
-    """How far one subscriber has read."""
-
-    __slots__ = ("index", "inlet", "reading", "stopped")
-
-    def __init__(self, inlet: Inlet, index: int) -> None:
-        self.inlet = inlet
-        self.index = index
-        self.reading = False
-        self.stopped = False
-
-
-class Turn(Observable[Chunk]):
+class Turn(Source[Chunk]):
     """An Observable of the chunks that answer one prompt.
 
     The prompt is sent at the first subscription, once. Each subscriber reads the turn's log from its first
-    chunk, whenever it comes, at its own pace. When the last one leaves before the end, the turn is
+    chunk, whenever it subscribes, at its own pace. When the last one leaves before the end, the turn is
     interrupted. `async for chunk in turn` and `await turn.pipe(...)` are subscriptions like any other.
 
     A turn is made by `ClaudeSession.stream` or `rxccsdk.ask`.
@@ -76,30 +65,29 @@ class Turn(Observable[Chunk]):
         on_dispose: Literal["interrupt", "finish"] = "interrupt",
         replay: bool = True,
         max_output_tokens: int | None = None,
+        session: object = None,
     ) -> None:
         super().__init__()
         self.prompt = prompt
         self.index: int | None = None
-        self.before_end: Callable[[], Coroutine[Any, Any, None]] | None = None  # completion waits for it
+        self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._conductor = conductor
+        self._session = session  # a session that only its turns refer to is not dropped
         self._on_dispose = on_dispose
         self._replay = replay
         self._max_output_tokens = max_output_tokens
         self._output_tokens: dict[str | None, int] = {}
         self._log = Log()
-        self._forgotten = 0  # with replay=False: chunks that nobody can read any more
         self._backend: str | None = None
-        self._folded = 0
-        self._cursors: list[_Cursor] = []
+        self._cursors: list[Cursor] = []
         self._holders = 0
         self._status: Status = "pending"
         self._submitted = False
-        self._error: Exception | None = None
-        self.ended_because: tuple[str, str] | None = None
         self._ended = False
-        self._awaited: concurrent.futures.Future[None] | None = None  # by those who wait for the end
-        self._lock = threading.Lock()
+        self._error: Exception | None = None
+        self._because: tuple[str, str] | None = None
+        self._over: concurrent.futures.Future[None] | None = None  # for those who wait for the end
 
     # -- for users ----------------------------------------------------------------------------------------
 
@@ -117,18 +105,15 @@ class Turn(Observable[Chunk]):
     @property
     def response(self) -> SessionResponse:
         """The turn reduced, as far as it has come."""
-        with self._lock:
-            self._catch_up()
-            self._fold.backend = self._backend
-            return self._fold.response(ended=self.ended_because)
+        return self._log.response(self._backend, self._because)
 
     async def interrupt(self) -> None:
         """Stop the turn. Returns when it has ended; what arrived until then is in `response`."""
-        await self._end("turn.interrupt() was called")
+        await self._end_early("turn.interrupt() was called")
 
     async def aclose(self) -> None:
         """Interrupt the turn if it still runs, and return when it has ended."""
-        await self._end("turn.aclose() was called")
+        await self._end_early("turn.aclose() was called")
 
     async def __aenter__(self) -> Turn:
         self._holders += 1
@@ -138,145 +123,91 @@ class Turn(Observable[Chunk]):
         self._holders -= 1
         await self.aclose()
 
-    def __await__(self) -> Generator[Any, None, Chunk]:
-        return last(self).__await__()
-
     def __aiter__(self) -> AsyncGenerator[Chunk, None]:
         return iterate(self)
 
-    def run(self, scheduler: abc.SchedulerBase | None = None) -> Chunk:
-        """Block until the turn is over and give its last chunk, from a thread other than the session's.
+    def _check_run(self) -> None:
+        """Raise where `run()` could not come to an end.
 
         Raises:
             RuntimeError: inside a running event loop, which it would block, or when the session's does not
                 run.
         """
-        if _running_loop() is not None:
+        if running_loop() is not None:
             raise RuntimeError("turn.run() would block the running event loop: `await turn` instead.")
         loop = self._conductor.loop
         if loop is None or not loop.is_running():
             raise RuntimeError("turn.run() needs its session's event loop to run: use rxccsdk.run(prompt).")
-        return super().run(scheduler)
 
     # -- subscribers --------------------------------------------------------------------------------------
 
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[Chunk] | abc.OnNext[Chunk] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """Subscribe an observer, or functions, as to any Observable.
-
-        A turn says nothing after its end or a dispose, so it needs no guard around the observer, which
-        would cost each subscriber more for a chunk than the turn itself does.
-
-        Args:
-            on_next: gets each chunk; or an observer, then the other functions are ignored.
-            on_error: gets the error the turn ends with; without, it is reported to the loop.
-            on_completed: told of the end.
-            scheduler: for observables that are not ours.
-        """
-        inlet = on_next if isinstance(on_next, Inlet) else Inlet(End.of(on_next, on_error, on_completed))
+    def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Put the turn's chunks into the sink, from the first one, on the session's loop."""
+        sink.subscriber.report = self._report_raised
         loop = self._conductor.loop
-        cursor = _Cursor(inlet, self._forgotten)
+        cursor = Cursor(sink, self._log.start, self._log.lock)
         if loop is None or loop.is_closed():
             self._replay_here(cursor)
             return Disposable()
 
-        def dispose() -> None:
-            cursor.stopped = True
-            if not inlet.end.stopped:
-                inlet.end.stop()
+        def leave() -> None:
             if not loop.is_closed():
-                self._on_loop(loop, lambda: self._leave(cursor))
+                _call_on(loop, lambda: self._leave(cursor))
 
-        self._on_loop(loop, lambda: self._enter(cursor, loop))
-        return Disposable(dispose)
+        _call_on(loop, lambda: self._enter(cursor, loop))
+        return Disposable(leave)
 
-    @staticmethod
-    def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
-        if _running_loop() is loop:
-            action()
-        else:
-            loop.call_soon_threadsafe(action)
-
-    def _enter(self, cursor: _Cursor, loop: asyncio.AbstractEventLoop) -> None:
-        if cursor.stopped:
+    def _enter(self, cursor: Cursor, loop: asyncio.AbstractEventLoop) -> None:
+        if cursor.subscriber.stopped:
             return
-        cursor.index = self._forgotten
+        cursor.place = self._log.start
         self._cursors.append(cursor)
         if not self._submitted and not self._ended:
             self._submitted = True
             self._conductor.enqueue(self)
         loop.call_soon(self._read, cursor)
 
-    def _leave(self, cursor: _Cursor) -> None:
+    def _leave(self, cursor: Cursor) -> None:
         if cursor in self._cursors:
             self._cursors.remove(cursor)
             if not self._cursors and not self._holders and not self._ended:
-                self._left_alone()
+                self._interrupt_unwatched()
 
-    def _replay_here(self, cursor: _Cursor) -> None:
-        """Serve a subscriber whose session's loop is not there: nothing more can come."""
-        while cursor.index < len(self._log) and not cursor.stopped:
-            self._read_some(cursor)
-        if not self._ended:
-            self.finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
-        self._tell_end(cursor)
-
-    def _left_alone(self) -> None:
+    def _interrupt_unwatched(self) -> None:
         if self.index is None:
             self._conductor.withdraw(self)
         elif self._on_dispose == "interrupt":
             self._conductor.interrupt_turn(self, "the last subscriber left")
 
-    def _read(self, cursor: _Cursor) -> None:
-        """Hand a subscriber what it has not seen."""
-        if cursor.reading or cursor.stopped:
-            return  # a call from inside its own on_next: the loop below goes on by itself
-        cursor.reading = True
-        try:
-            self._read_some(cursor)
-        finally:
-            cursor.reading = False
-        if cursor.stopped:
+    def _replay_here(self, cursor: Cursor) -> None:
+        """Serve a subscriber whose session's loop is not there: nothing more can come."""
+        cursor.read(self._log)
+        if not self._ended:
+            self._finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
+        if not cursor.subscriber.stopped:
+            self._end_cursor(cursor)
+
+    def _read(self, cursor: Cursor) -> None:
+        """Let a subscriber read on."""
+        has_seen_all = cursor.read(self._log, _SLICE)
+        if cursor.subscriber.stopped or cursor.is_reading:
             return
-        if cursor.index < len(self._log):
+        if not has_seen_all:
             loop = self._conductor.loop
             assert loop is not None, "a subscriber reads on its session's loop"
             loop.call_soon(self._read, cursor)
         elif self._ended:
-            self._tell_end(cursor)
+            self._end_cursor(cursor)
 
-    def _read_some(self, cursor: _Cursor) -> None:
-        log, take, report, budget = self._log, cursor.inlet.take, self._report_raised, _BATCH
-        while budget > 0 and not cursor.stopped:
-            chunks = log.read(cursor.index, budget)
-            if not chunks:
-                return
-            try:
-                take(chunks, report)
-            finally:
-                cursor.index += len(chunks)  # only now: until then nobody forgets what it has not read
-            budget -= len(chunks)
-
-    def _tell_end(self, cursor: _Cursor) -> None:
-        cursor.stopped = True
+    def _end_cursor(self, cursor: Cursor) -> None:
         if cursor in self._cursors:
             self._cursors.remove(cursor)
         try:
-            if self._error is not None:
-                cursor.inlet.on_error(self._error)
-            else:
-                cursor.inlet.on_completed()
+            cursor.end(self._error)
         except Exception as error:
             self._report("a subscriber of a turn raised at its end", error)
 
     def _report_raised(self, error: Exception) -> None:
-        """It costs this subscriber this chunk, and nobody else anything."""
         self._report("a subscriber of a turn raised; the turn goes on", error)
 
     def _report(self, message: str, error: Exception) -> None:
@@ -288,34 +219,32 @@ class Turn(Observable[Chunk]):
 
     # -- for the session, on its loop ---------------------------------------------------------------------
 
-    def begin(self, index: int, backend: str) -> None:
-        """The prompt was written, as the session's turn of this number, with this SDK."""
+    def _begin(self, index: int, backend: str) -> None:
+        """Note that the prompt is written, as the session's turn of this number, with this SDK."""
         self.index = index
         self._backend = backend
         self._status = "running"
 
-    def push(self, parts: Sequence[Sequence[Chunk]]) -> None:
-        """Append chunks that arrived together, and let every subscriber read on.
+    def _hold_end(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let the end wait for this."""
+        self._before_end = cleanup
 
-        Args:
-            parts: as `stretches` gives them.
-        """
-        with self._lock:
-            self._log.extend(parts)
+    def _push(self, chunks: Sequence[Chunk]) -> None:
+        """Append chunks that arrived together, and let every subscriber read on."""
+        self._log.extend(chunks)
         if self._max_output_tokens is not None:
-            self._watch_tokens(chain.from_iterable(parts))
+            self._limit_tokens(chunks)
         for cursor in tuple(self._cursors):
             self._read(cursor)
         if self._replay:
-            with self._lock:
-                self._log.fold()
+            self._log.pack()
         else:
             self._forget()
 
-    def finish(
+    def _finish(
         self,
         status: Status,
-        last: Sequence[Sequence[Chunk]] = (),
+        last: Sequence[Chunk] = (),
         *,
         error: Exception | None = None,
         because: tuple[str, str] | None = None,
@@ -323,29 +252,28 @@ class Turn(Observable[Chunk]):
         """End the turn: completed, or with an error.
 
         Args:
-            status: what `status` says from now on: who leaves at the last chunk does not leave early.
-            last: the chunks that came with the end, as for `push`.
+            status: what `status` is from now on: leaving at the last chunk is not leaving early.
+            last: the chunks that came with the end.
             error: what subscribers get instead of completion.
             because: for the response of a turn without a result: its error kind, and the error in words.
         """
         if self._ended:
             return
         self._status = status
-        if self.before_end is not None and self._conductor.loop is not None:
-            cleanup, self.before_end = self.before_end, None
-            self.push(last)
+        if self._before_end is not None and self._conductor.loop is not None:
+            cleanup, self._before_end = self._before_end, None
+            self._push(last)
             ending = self._finish_after(cleanup, status, error, because)
             self._ending = self._conductor.loop.create_task(ending)
             return
-        with self._lock:
-            self._log.extend(last)
-        self._error, self.ended_because = error, because
+        self._log.extend(last)
+        self._error, self._because = error, because
         if isinstance(error, RxccError) and error.partial is None:
             error.partial = self.response
-        with self._lock:
-            self._ended, awaited = True, self._awaited
-        if awaited is not None:
-            awaited.set_result(None)
+        with self._log.lock:
+            self._ended, over = True, self._over
+        if over is not None:
+            over.set_result(None)
         for cursor in tuple(self._cursors):
             self._read(cursor)
         if not self._replay:
@@ -361,22 +289,22 @@ class Turn(Observable[Chunk]):
         try:
             await cleanup()
         finally:
-            self.finish(status, error=error, because=because)
+            self._finish(status, error=error, because=because)
 
     async def wait(self) -> None:
         """Wait until the turn has ended; from any loop."""
-        with self._lock:
+        with self._log.lock:
             if self._ended:
                 return
-            if self._awaited is None:
-                self._awaited = concurrent.futures.Future()
-            awaited = self._awaited
-        await asyncio.shield(asyncio.wrap_future(awaited))
+            if self._over is None:
+                self._over = concurrent.futures.Future()
+            over = self._over
+        await asyncio.shield(asyncio.wrap_future(over))
 
-    async def _end(self, why: str) -> None:
+    async def _end_early(self, why: str) -> None:
         loop = self._conductor.loop
         if loop is None or loop.is_closed():
-            self.finish("interrupted", because=("interrupted", "The turn was ended before it was sent."))
+            self._finish("interrupted", because=("interrupted", NEVER_SENT))
             return
 
         def end() -> None:
@@ -387,10 +315,10 @@ class Turn(Observable[Chunk]):
             else:
                 self._conductor.interrupt_turn(self, why)
 
-        self._on_loop(loop, end)
+        _call_on(loop, end)
         await self.wait()
 
-    def _watch_tokens(self, chunks: Iterable[Chunk]) -> None:
+    def _limit_tokens(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if isinstance(chunk, MessageChunk) and chunk.event == "delta" and chunk.usage:
                 self._output_tokens[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)
@@ -400,26 +328,14 @@ class Turn(Observable[Chunk]):
             words = f"max_output_tokens={limit} was exceeded: {spent} tokens."
             self._conductor.interrupt_turn(self, words, "limit")
 
-    @cached_property
-    def _fold(self) -> ResponseFold:
-        return ResponseFold()
-
-    def _catch_up(self) -> None:
-        while self._folded < len(self._log):
-            chunks = self._log.read(self._folded, _BATCH)
-            for chunk in chunks:
-                self._fold.add(chunk)
-            self._folded += len(chunks)
-
     def _forget(self) -> None:
-        with self._lock:
-            self._catch_up()
-            self._forgotten = min((c.index for c in self._cursors), default=self._folded)
-            self._log.forget(self._forgotten)
+        """Without replay: drop what every subscriber has read."""
+        self._log.forget(min((cursor.place for cursor in self._cursors), default=None))
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+def _call_on(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """Call it on the loop: at once where that is the running one."""
+    if running_loop() is loop:
+        action()
+    else:
+        loop.call_soon_threadsafe(action)

@@ -7,7 +7,7 @@
     assert_clean             fails on processes, tasks, threads and descriptors that are left behind
 
 Three modules wait to be imported, for they need more: `plugin` (the pytest fixtures, which pytest finds by
-itself), `strategies` (Hypothesis: turns as chunks) and `wire_strategies` (Hypothesis: what a CLI writes).
+itself) and `strategies` (Hypothesis: turns as chunks).
 
     from rxccsdk.testing import strategies
 
@@ -28,9 +28,10 @@ from rxccsdk.testing.frames import (
     tool_result,
     turn,
 )
+from rxccsdk.testing.http_errors import HttpError, http_error
 from rxccsdk.testing.leftovers import Leftovers, assert_clean
 from rxccsdk.testing.marbles import Marbles
-from rxccsdk.testing.replies import HttpError, Reply, http_error, reply, split_text
+from rxccsdk.testing.replies import Reply, reply, split_text
 from rxccsdk.testing.request import Request
 from rxccsdk.testing.scripted_cli import Plan, ScriptedCli
 from rxccsdk.testing.steps import Steps, steps

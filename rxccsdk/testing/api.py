@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from rxccsdk.testing.environment import is_loopback
-from rxccsdk.testing.replies import HttpError, Reply, http_error, reply
+from rxccsdk.testing.http_errors import HttpError, http_error
+from rxccsdk.testing.replies import Reply, reply
 from rxccsdk.testing.request import Request
 from rxccsdk.testing.server import ApiServer, Exchange
 

@@ -18,8 +18,9 @@ from rxccsdk.chunks import Frame
 from rxccsdk.errors import CassetteError
 from rxccsdk.session.options import SessionOptions
 from rxccsdk.session.session import ClaudeSession
-from rxccsdk.wire import Wire
-from rxccsdk.wire.cassette import CassettePlayer, read_cassette
+from rxccsdk.transport import Transport
+from rxccsdk.transport.cassette import read_cassette
+from rxccsdk.transport.player import CassettePlayer
 
 # What `system/init` tells of the machine and its user, and no replay needs.
 _LISTS = ("agents", "mcp_servers", "plugins", "skills", "slash_commands", "terminal_slash_commands")
@@ -192,7 +193,7 @@ class ReplayedSession(ClaudeSession):
         diff = difflib.unified_diff(before, after, "recorded", "sent", lineterm="", n=5)
         self.problem = f"The cassette {self.path} {what}:\n\n" + "\n".join(diff) + f"\n\n{self._advice}"
 
-    def _make_cli_wire(self) -> Wire:
+    def _cli_transport(self) -> Transport:
         return _CheckedPlayer(self.path, self._speed, self.check)
 
 
@@ -203,10 +204,10 @@ class _CheckedPlayer(CassettePlayer):
         super().__init__(path, speed)
         self._check = check
 
-    def send(self, prompt: str | list[dict[str, Any]]) -> str:
+    def prompt_id(self, prompt: object) -> str:
         __tracebackhide__ = True
         self._check(prompt)
-        return super().send(prompt)
+        return super().prompt_id(prompt)
 
 
 def _lines(prompt: Any) -> list[str]:

@@ -272,13 +272,13 @@ def _side_by_side(
 
 
 def _brief(value: Any) -> str:
-    """A value, of a chunk only what is not as usual."""
+    """Return a value in words: of a chunk only the fields that differ from their defaults."""
     if not is_dataclass(value) or isinstance(value, type):
         return repr(value)
-    told = []
+    unusual = []
     for each in fields(value):
         content = getattr(value, each.name)
         usual = each.default_factory() if callable(each.default_factory) else each.default
         if content != usual:
-            told.append(f"{each.name}={content!r}")
-    return f"{type(value).__name__}({', '.join(told)})"
+            unusual.append(f"{each.name}={content!r}")
+    return f"{type(value).__name__}({', '.join(unusual)})"

@@ -79,23 +79,7 @@ class Break:
 
 
 Step: TypeAlias = Block | Pause | Break
-Wire: TypeAlias = bytes | Pause | Break
-
-
-@dataclass(frozen=True)
-class HttpError:
-    """A request refused as a whole: status, error type and message, `retry-after` in seconds."""
-
-    status: int
-    type: str
-    message: str
-    retry_after: float | None = None
-
-    @property
-    def body(self) -> bytes:
-        """The JSON body of the answer, as the Messages API spells errors."""
-        error = {"type": self.type, "message": self.message}
-        return json.dumps({"type": "error", "error": error}).encode()
+BodyPart: TypeAlias = bytes | Pause | Break
 
 
 @dataclass(frozen=True)
@@ -245,15 +229,15 @@ class Reply:
         }
 
     @cached_property
-    def body(self) -> tuple[Wire, ...]:
+    def body(self) -> tuple[BodyPart, ...]:
         """All that follows `message_start`: bytes of whole events, pauses, and at most one break at the end.
 
         Worked out once: a benchmark that streams 50,000 deltas must not measure our JSON encoder.
         """
-        return tuple(_merge(self._wire()))
+        return tuple(_merge(self._parts()))
 
-    def _wire(self) -> list[Wire]:
-        wire: list[Wire] = []
+    def _parts(self) -> list[BodyPart]:
+        wire: list[BodyPart] = []
         index = -1
         is_open = False
 
@@ -302,48 +286,12 @@ def reply(text: str | None = None, *, pieces: Pieces = None, delay: float = 0.0)
     return empty if text is None else empty.text(text, pieces=pieces, delay=delay)
 
 
-_ERRORS = {
-    400: ("invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
-    401: ("authentication_error", "invalid x-api-key"),
-    429: ("rate_limit_error", "This request would exceed your rate limit."),
-    500: ("api_error", "Internal server error"),
-    529: ("overloaded_error", "Overloaded"),
-}
-
-
-def http_error(
-    status: int,
-    type: str | None = None,
-    message: str | None = None,
-    retry_after: float | None = None,
-) -> HttpError:
-    """Refuses a request as a whole.
-
-    Args:
-        status: The HTTP status; 400, 401, 429, 500 and 529 bring their usual type and message.
-        type: The error type of the Messages API.
-        message: The words.
-        retry_after: Seconds the client is told to wait.
-
-    Example:
-        >>> http_error(529).type
-        'overloaded_error'
-    """
-    usual_type, usual_message = _ERRORS.get(status, ("api_error", f"HTTP status {status}"))
-    return HttpError(
-        status,
-        usual_type if type is None else type,
-        usual_message if message is None else message,
-        retry_after,
-    )
-
-
 def _event(data: dict[str, Any]) -> bytes:
     return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def _block_events(block: Block, index: int) -> list[Wire]:
-    events: list[Wire] = [
+def _block_events(block: Block, index: int) -> list[BodyPart]:
+    events: list[BodyPart] = [
         _event({"type": "content_block_start", "index": index, "content_block": block.start})
     ]
     for delta in block.deltas:
@@ -364,9 +312,9 @@ def _whole_block(block: Block) -> dict[str, Any]:
     return whole
 
 
-def _merge(wire: list[Wire], most: int = 32768) -> list[Wire]:
+def _merge(parts: list[BodyPart], most: int = 32768) -> list[BodyPart]:
     """Joins neighbouring events to writes of up to `most` bytes: a system call per delta is slow."""
-    merged: list[Wire] = []
+    merged: list[BodyPart] = []
     run: list[bytes] = []
     size = 0
 
@@ -377,7 +325,7 @@ def _merge(wire: list[Wire], most: int = 32768) -> list[Wire]:
             run.clear()
             size = 0
 
-    for item in wire:
+    for item in parts:
         if not isinstance(item, bytes):
             flush()
             merged.append(item)

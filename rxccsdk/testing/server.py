@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
-from rxccsdk.testing.replies import Break, HttpError, Pause, Reply
+from rxccsdk.testing.http_errors import HttpError
+from rxccsdk.testing.replies import Break, Pause, Reply
 
 # How often waiting code looks whether it should end, in seconds.
 _TICK = 0.02

@@ -2,7 +2,7 @@
 
 "The next result" is not the answer to the last prompt: background agents make the CLI start whole turns of
 its own, and a prompt may be absorbed by one of those. What tells them apart is the uuid that every prompt is
-sent with. Clients older than `command_lifecycle` echo no uuid; for them a result with neither uuid nor origin
+sent with. CLIs older than `command_lifecycle` name no uuid; for them a result with neither uuid nor origin
 ends the turn.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rxccsdk.chunks import Frame
-from rxccsdk.wire.deltas import DeltaRun
 
 
 @dataclass
@@ -33,38 +32,40 @@ class Router:
     ended: bool = False
     background: set[str] = field(default_factory=set)
     _uuid: str = ""
-    _was_asked: bool = False  # before the first prompt the CLI has nothing of its own to do
-    _echoes: bool | None = None  # whether this CLI names prompts in its frames; None until it is known
+    _prompted: bool = False  # before the first prompt the CLI has nothing of its own to do
+    _names_prompts: bool | None = None  # whether this CLI does in its frames; None until that is known
     _owner: dict[str, int | None] = field(default_factory=dict)  # tool call -> the turn that made it
     _caller: dict[str, str] = field(default_factory=dict)  # tool call -> the call whose agent made it
     _task_call: dict[str, str] = field(default_factory=dict)  # task -> the tool call that started it
     _running_tasks: set[str] = field(default_factory=set)
 
     def begin(self, turn: int, uuid: str) -> None:
-        """A prompt was written, as this turn and with this uuid."""
+        """Note that a prompt is written, as this turn and with this uuid."""
         self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
-        self._was_asked = True
+        self._prompted = True
 
     def abandon(self) -> None:
-        """The turn is over without a result."""
+        """End the turn without a result."""
         self.turn = None
 
     @property
     def has_background_work(self) -> bool:
-        """Whether the CLI would go on by itself if nobody asked anything more."""
+        """Whether the CLI would go on by itself without another prompt."""
         return self.busy or bool(self._running_tasks)
 
-    def route(self, frame: Frame | DeltaRun) -> int | None:
-        """Give the turn this frame belongs to, or `None` for what the CLI does on its own."""
+    def route(self, frame: Frame) -> int | None:
+        """Return the turn this frame belongs to, or `None` for what the CLI does on its own."""
         self.ended = False
-        if isinstance(frame, DeltaRun):
-            return self._main()
-        if frame.get("type") == "stream_event" and frame.get("parent_tool_use_id") is None:
-            return self._main()
+        if frame.get("type") == "stream_event":
+            return self.route_delta(frame.get("parent_tool_use_id"))
         try:
             return self._route(frame)
         except (TypeError, AttributeError):
             return self._main()  # not of the shape we know: the parser shows it as it is
+
+    def route_delta(self, agent: str | None) -> int | None:
+        """Return the turn that what streams from this agent belongs to."""
+        return self._main() if agent is None else self._owner_of(agent)
 
     def _route(self, frame: Frame) -> int | None:
         parent = frame.get("parent_tool_use_id")
@@ -89,7 +90,7 @@ class Router:
         return owner
 
     def _main(self) -> int | None:
-        return self.turn if self.started or not self._echoes else None
+        return self.turn if self.started or not self._names_prompts else None
 
     def _owner_of(self, call: str | None) -> int | None:
         if call is None:
@@ -110,7 +111,7 @@ class Router:
                     self._caller[call] = caller
 
     def _user(self, frame: Frame, owner: int | None) -> int | None:
-        """Tool results go with their call; other user messages with the main agent."""
+        """Route tool results with their call, other user messages with the main agent."""
         content = (frame.get("message") or {}).get("content")
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict) and block.get("type") == "tool_result":
@@ -122,7 +123,7 @@ class Router:
     def _lifecycle(self, frame: Frame) -> int | None:
         if self.turn is None or frame.get("command_uuid") != self._uuid:
             return None
-        self._echoes = True
+        self._names_prompts = True
         state = frame.get("state")
         if state == "started":
             self.started = True
@@ -140,8 +141,12 @@ class Router:
         elif subtype == "init":
             uuids = _uuids(frame)
             if self.turn is not None and self._uuid in uuids:
-                self.started = self._echoes = True
-            elif not uuids and self._was_asked and (self.turn is None or (self._echoes and not self.started)):
+                self.started = self._names_prompts = True
+            elif (
+                not uuids
+                and self._prompted
+                and (self.turn is None or (self._names_prompts and not self.started))
+            ):
                 self.busy = True
         return self._main()
 
@@ -188,5 +193,5 @@ class Router:
 
 
 def _uuids(frame: Frame) -> list[Any]:
-    """The prompts a frame names, whichever way it names them."""
+    """Return the prompts that a frame names, whichever way it names them."""
     return frame.get("user_message_uuids") or list(filter(None, [frame.get("user_message_uuid")]))

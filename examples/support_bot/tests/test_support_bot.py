@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import reactivex
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ def ask(session: ClaudeSession, *questions: str) -> tuple[list[Answer], str]:
         return asyncio.run(main()), "".join(shown)
 
 
-def test_the_bot_looks_into_the_files(loopback_api, claude_options, tmp_path: Path) -> None:
+def test_the_bot_looks_into_the_files(loopback_api: Any, claude_options: Any, tmp_path: Path) -> None:
     """The real CLI and its real tools; only the model is scripted."""
     order = tmp_path / "orders.txt"
     order.write_text("4711: on its way")
@@ -52,7 +53,7 @@ def test_the_bot_looks_into_the_files(loopback_api, claude_options, tmp_path: Pa
     assert "4711: on its way" in str(second.tool_results)
 
 
-def test_a_crash_is_no_stack_trace_for_the_customer(scripted_cli) -> None:
+def test_a_crash_is_no_stack_trace_for_the_customer(scripted_cli: Any) -> None:
     """What the real CLI cannot be made to do, the scripted one does."""
     half = text_turn("We open at nine and close at six", pieces=4)[:6]
     cli = scripted_cli(steps(*half).stderr("out of memory").exit(137))
@@ -62,7 +63,7 @@ def test_a_crash_is_no_stack_trace_for_the_customer(scripted_cli) -> None:
     assert shown == "We open at nine \nSorry, I lost my train of thought. A colleague will write to you."
 
 
-def test_a_conversation(claude_cassette) -> None:
+def test_a_conversation(claude_cassette: Any) -> None:
     """A session recorded once, with `pytest --record-cassettes`, and replayed ever since."""
     session = claude_cassette(SessionOptions(system_prompt=INSTRUCTIONS, max_turns=1))
     answers, _ = ask(session, "Do you repair e-bikes?", "And on Saturdays?")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rxccsdk.errors import CLINotFoundError, RxccError
-from rxccsdk.wire import Exit
-from rxccsdk.wire.framing import LineFramer
+from rxccsdk.transport import Exit
+from rxccsdk.wire.frames import LineFramer
 
 if TYPE_CHECKING:
     import psutil
@@ -33,7 +33,7 @@ class CliProcess(asyncio.SubprocessProtocol):
 
     Args:
         on_data: gets each read of its standard output.
-        on_end: told once, when its output has ended.
+        on_end: called once, when its output has ended.
         on_stderr: gets each line of its standard error, beside the last ones being kept.
     """
 
@@ -52,7 +52,7 @@ class CliProcess(asyncio.SubprocessProtocol):
         self._exited = asyncio.Event()
         self._eof = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
-        self._told = False
+        self._reported = False
 
     async def start(
         self, argv: Sequence[str], cwd: Path | str | None, env: dict[str, str], user: str | None = None
@@ -90,7 +90,7 @@ class CliProcess(asyncio.SubprocessProtocol):
         pipe.write(data)
 
     def close_stdin(self) -> None:
-        """Tell it that no more input comes."""
+        """Close its standard input: no more comes."""
         pipe = self._stdin()
         if pipe is not None:
             pipe.close()
@@ -118,7 +118,7 @@ class CliProcess(asyncio.SubprocessProtocol):
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
             self._eof.set()
-            self._tell_end_when_known()
+            self._report_end_when_known()
         elif fd == 2:
             self._note_stderr(self._stderr_framer.flush())
 
@@ -126,9 +126,9 @@ class CliProcess(asyncio.SubprocessProtocol):
         self._exited.set()
         if not self._eof.is_set():
             asyncio.get_running_loop().call_later(_EOF_GRACE, self._eof.set)
-            asyncio.get_running_loop().call_later(_EOF_GRACE, self._tell_end)
+            asyncio.get_running_loop().call_later(_EOF_GRACE, self._report_end)
         else:
-            self._tell_end()
+            self._report_end()
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -144,17 +144,17 @@ class CliProcess(asyncio.SubprocessProtocol):
             if self._on_stderr is not None:
                 self._on_stderr(text)
 
-    def _tell_end_when_known(self) -> None:
+    def _report_end_when_known(self) -> None:
         """Its output has ended. Most often it is ending too; then its exit code is worth a moment."""
         if self._exited.is_set():
-            self._tell_end()
+            self._report_end()
         else:
-            asyncio.get_running_loop().call_later(_EOF_GRACE, self._tell_end)
+            asyncio.get_running_loop().call_later(_EOF_GRACE, self._report_end)
 
-    def _tell_end(self) -> None:
-        if self._told:
+    def _report_end(self) -> None:
+        if self._reported:
             return
-        self._told = True
+        self._reported = True
         self._note_stderr(self._stderr_framer.flush())
         code = self._transport.get_returncode() if self._transport is not None else None
         reason = "The CLI ended" if code is not None else "The CLI closed its output."
@@ -200,7 +200,7 @@ class CliProcess(asyncio.SubprocessProtocol):
             async with asyncio.timeout(_EOF_GRACE):
                 await self._eof.wait()
         transport.close()
-        self._tell_end()
+        self._report_end()
 
     async def _gone(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -226,7 +226,7 @@ def _descendants(pid: int) -> set[psutil.Process]:
 def _frozen_family(pid: int) -> set[psutil.Process]:
     """Collect all it started, and keep it from starting more.
 
-    A SIGKILL does not reach what runs in sessions of its own, and after it nobody knows whose that was.
+    A SIGKILL does not reach what runs in sessions of its own, and after it nothing shows whose that was.
     """
     _signal_group(pid, signal.SIGSTOP)
     return _descendants(pid)

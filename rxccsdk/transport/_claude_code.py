@@ -13,8 +13,8 @@ from claude_code_sdk._internal.transport.subprocess_cli import SubprocessCLITran
 
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import CLINotFoundError
-from rxccsdk.wire.launch import LaunchOptions, SdkTransport, inherited_environment, merged, shared_options
-from rxccsdk.wire.process import INSTALL_HINT
+from rxccsdk.transport.process import INSTALL_HINT
+from rxccsdk.transport.sdk import LaunchOptions, SdkTransport, inherited_environment, merged, shared_options
 
 
 class ClaudeCodeDriver:

@@ -19,9 +19,9 @@ from rxccsdk import (
     UnknownChunk,
     UserChunk,
 )
-from rxccsdk.session.prose import Pieces, Prose
-from rxccsdk.session.response import ResponseFold
+from rxccsdk.session.fold import ResponseFold
 from rxccsdk.testing.strategies import INTERRUPTION_NOTE, RESUME_NOTE, turns
+from rxccsdk.text.pieces import Pieces, Separators
 from tests.operator_laws import naive_text, result, said, without_retractions
 
 RESUME = UserChunk(RESUME_NOTE, True)
@@ -266,11 +266,11 @@ def test_one_turn_after_the_other() -> None:
 
 
 def test_what_a_retraction_takes_back() -> None:
-    prose = Prose()
-    prose.joins(said("a", 3))
-    assert prose.retracts(RetractedChunk((3,)))
-    assert not prose.retracts(RetractedChunk((2, 4)))
-    prose.pass_over(ToolResultChunk("t", "x"))
-    assert prose.retracts(RetractedChunk((2, 3)))
-    prose.pass_over(result())
-    assert not prose.retracts(RetractedChunk((3,))), "of another turn"
+    separators = Separators()
+    separators.joins(said("a", 3))
+    assert separators.retracts(RetractedChunk((3,)))
+    assert not separators.retracts(RetractedChunk((2, 4)))
+    separators.pass_over(ToolResultChunk("t", "x"))
+    assert separators.retracts(RetractedChunk((2, 3)))
+    separators.pass_over(result())
+    assert not separators.retracts(RetractedChunk((3,))), "of another turn"

@@ -1,14 +1,16 @@
-"""How a CLI is to be started: our options and the SDK's, brought together."""
+"""What differs between the SDKs, and how our options and theirs come together."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rxccsdk.chunks import Frame
+from rxccsdk.errors import RxccError
 
 _O = TypeVar("_O")
 
@@ -68,7 +70,7 @@ class SdkTransport(Protocol):
 
 
 class SdkDriver(Protocol):
-    """What differs between the SDKs. One module each implements it: `claude_code` and `claude_agent`."""
+    """What differs between the SDKs. One private module each implements it."""
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ class SdkDriver(Protocol):
         """Mend what the SDK writes to the CLI, where today's CLI expects something else."""
 
     def on_stderr(self, line: str) -> None:
-        """Hand a line of standard error to who asked the SDK for it."""
+        """Pass a line of standard error to where the SDK's options ask for it."""
 
 
 def merged(given: _O, ours: dict[str, Any], **always: Any) -> _O:
@@ -138,3 +140,40 @@ def inherited_environment(cwd: Path | str | None) -> dict[str, str]:
     if cwd is not None:
         env["PWD"] = str(cwd)
     return {**SDK_ENVIRONMENT, **env, "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
+
+
+def choose_driver(options: LaunchOptions, session_id: str) -> SdkDriver:
+    """Return the driver of the SDK that `sdk_options` belongs to, that was named, or that is installed.
+
+    Raises:
+        RxccError: the SDK is not installed.
+        TypeError: `sdk_options` are of no SDK.
+        ValueError: they contradict `backend`, or set what the options set.
+    """
+    if _choose_backend(options) == "claude-agent-sdk":
+        if importlib.util.find_spec("claude_agent_sdk") is None:
+            raise RxccError("claude-agent-sdk is not installed: pip install 'rxccsdk[agent]'.")
+        from rxccsdk.transport._claude_agent import ClaudeAgentDriver
+
+        return ClaudeAgentDriver(options, session_id)
+    from rxccsdk.transport._claude_code import ClaudeCodeDriver
+
+    return ClaudeCodeDriver(options, session_id)
+
+
+def _choose_backend(options: LaunchOptions) -> str:
+    if options.sdk_options is not None:
+        module = type(options.sdk_options).__module__.partition(".")[0]
+        named = {"claude_agent_sdk": "claude-agent-sdk", "claude_code_sdk": "claude-code-sdk"}.get(module)
+        if named is None:
+            raise TypeError(
+                "sdk_options must be a ClaudeCodeOptions (claude-code-sdk) or a ClaudeAgentOptions "
+                f"(claude-agent-sdk), not {type(options.sdk_options).__name__}."
+            )
+        if options.backend not in ("auto", named):
+            raise ValueError(f"backend={options.backend!r} contradicts sdk_options, which belong to {named}.")
+        return named
+    if options.backend != "auto":
+        return options.backend
+    has_agent_sdk = importlib.util.find_spec("claude_agent_sdk") is not None
+    return "claude-agent-sdk" if has_agent_sdk else "claude-code-sdk"

@@ -1,0 +1,345 @@
+"""Turns over a transport, one after the other: prompts out, events in, endings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from rxccsdk.chunks import Chunk, ResultChunk
+from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
+from rxccsdk.session.hot import HotChunks
+from rxccsdk.session.turn import NEVER_SENT, Turn
+from rxccsdk.transport import Exit, Transport
+from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
+
+_log = logging.getLogger("rxccsdk")
+
+_CLOSED = "The session was closed before this prompt was sent."
+
+
+class Exchange:
+    """What goes on between a session and its CLI. It is the `Conductor` of the session's turns.
+
+    Args:
+        interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
+
+    Attributes:
+        chunks: every chunk as it arrives.
+        loop: the one it was opened on.
+        session_id: the newest one that the CLI has named.
+        exit: how the CLI ended, if it has.
+    """
+
+    def __init__(self, interrupt_timeout: float) -> None:
+        self.chunks = HotChunks()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.session_id: str | None = None
+        self.exit: Exit | None = None
+        self._interrupt_timeout = interrupt_timeout
+        self._transport: Transport
+        self._connection: Connection
+        self._queue: deque[Turn] = deque()
+        self._running: Turn | None = None
+        self._events: deque[Event] = deque()  # that wait while one is dispatched
+        self._dispatching = False
+        self._arrived: list[Chunk] = []  # for the running turn, in this read
+        self._answers: dict[str, asyncio.Future[ControlAnswer]] = {}
+        self._interrupting = False
+        self._escalation: asyncio.TimerHandle | None = None
+        self._terminating: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._last_result_failed = False
+        self._outside_result: ResultChunk | None = None  # explains a bad start
+
+    # -- for the session ----------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and neither closed nor lost its CLI."""
+        return self.loop is not None and self._closing is None and self.exit is None
+
+    async def open(self, transport: Transport, connection: Connection) -> None:
+        """Open the transport, and talk over it from now on.
+
+        Args:
+            transport: carries the bytes.
+            connection: makes events of them.
+
+        Raises:
+            RxccError: it cannot be opened. Nothing is left behind.
+        """
+        self.loop = asyncio.get_running_loop()
+        self._transport, self._connection = transport, connection
+        try:
+            await transport.open(self.receive, self._lose)
+        except BaseException:
+            await self.close()
+            if self.exit is not None and self._outside_result is not None:
+                raise _bad_start(self.exit, self._outside_result) from None
+            raise
+        self.session_id = transport.session_id or self.session_id
+
+    async def close(self) -> None:
+        """Interrupt the running turn, end the CLI and all it started. Bounded, whatever they do.
+
+        It is done once, in a task of its own, however many call it and are cancelled meanwhile.
+        """
+        if self.loop is None:
+            return
+        if self._closing is None:
+            self._closing = self.loop.create_task(self._close())
+            _closing.add(self._closing)
+            self._closing.add_done_callback(_closing.discard)
+        await asyncio.shield(self._closing)
+
+    async def interrupt(self) -> None:
+        """Stop what the agent does; return when the running turn has ended."""
+        running = self._running
+        if running is not None:
+            self.interrupt_turn(running, "session.interrupt() was called")
+            await running.wait()
+        elif self.is_open and self._connection.has_background_work:
+            self._write_interrupt()
+
+    async def control(self, subtype: str, *, seconds: float) -> ControlAnswer | None:
+        """Ask the CLI for something.
+
+        Returns:
+            The answer; `None` where none comes within so many seconds, or the CLI takes no more input.
+        """
+        if not self.is_open:
+            return None
+        data = self._connection.control(subtype)
+        request_id = self._connection.request_id
+        answer: asyncio.Future[ControlAnswer] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
+        try:
+            self._transport.write(data)
+            async with asyncio.timeout(seconds):
+                return await answer
+        except (TimeoutError, SessionClosedError):
+            return None
+        finally:
+            self._answers.pop(request_id, None)
+
+    # -- for turns (see turn.Conductor) -------------------------------------------------------------------
+
+    def enqueue(self, turn: Turn) -> None:
+        """Write the turn's prompt as soon as the turns before it are over."""
+        if self.loop is None or self._closing is not None:
+            error = SessionClosedError("The session is closed.")
+            turn._finish("failed", error=error, because=("closed", str(error)))
+        elif self.exit is not None:
+            self._fail_unsent(turn, self.exit)
+        else:
+            self._queue.append(turn)
+            self._send_later()
+
+    def withdraw(self, turn: Turn) -> None:
+        """Take back a turn whose prompt was not written: it never is."""
+        if turn in self._queue:
+            self._queue.remove(turn)
+        turn._finish("interrupted", because=("interrupted", NEVER_SENT))
+
+    def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
+        """Note in the turn why it is stopped, and stop it."""
+        if turn is not self._running or self._interrupting:
+            return
+        if self._connection.turn is None:
+            return  # its result is being delivered: leaving at it is not leaving early
+        self._interrupting = True
+        self._escalation = self._call_later(self._interrupt_timeout, self._terminate)
+        self._write_interrupt()
+        self._dispatch([self._connection.notice(kind, why, now=self._transport.time())])
+
+    # -- prompts out --------------------------------------------------------------------------------------
+
+    def _send_later(self) -> None:
+        # Not at once: a subscriber that leaves in the same breath has sent nothing.
+        self._call_later(0, self._send_next)
+
+    def _send_next(self) -> None:
+        if self._running is not None or not self._queue or not self._connection.is_ready:
+            return
+        if self.exit is not None or self._closing is not None:
+            return
+        turn = self._queue.popleft()
+        try:
+            prompt_id = self._transport.prompt_id(turn.prompt)
+            data = self._connection.prompt(turn.prompt, now=self._transport.time(), id=prompt_id)
+            self._running = turn
+            assert self._connection.turn is not None
+            turn._begin(self._connection.turn, self._transport.backend)
+            self._transport.write(data)
+        except Exception as error:
+            self._running = None
+            self._connection.abandon()
+            if not isinstance(error, RxccError):
+                _log.error("sending a prompt failed", exc_info=error)
+                error = SessionCrashedError(f"The prompt could not be sent: {error!r}")
+            turn._finish("failed", error=error, because=("closed", str(error)))
+            self._send_later()
+
+    def _write_interrupt(self) -> None:
+        try:
+            self._transport.write(self._connection.interrupt())
+        except SessionClosedError:
+            pass  # its end, which is due, will say so
+
+    # -- events in ----------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take one read."""
+        if self.exit is None:
+            self._dispatch(self._connection.receive(data, self._transport.time()))
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Deliver events in order; what a subscriber causes while one is delivered comes after them."""
+        self._events.extend(events)
+        if self._dispatching:
+            return
+        self._dispatching = True
+        try:
+            while self._events or self._arrived:
+                while self._events:
+                    event = self._events.popleft()
+                    if not isinstance(event, Chunk):
+                        self._note(event)
+                        continue
+                    if event.turn is not None:
+                        self._arrived.append(event)
+                    elif isinstance(event, ResultChunk):
+                        self._outside_result = event
+                    if self.chunks._sinks:
+                        self.chunks._send(event)
+                arrived, self._arrived = self._arrived, []
+                if arrived and self._running is not None:
+                    self._running._push(arrived)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._dispatching = False
+        if self._queue and self._connection.is_ready:
+            self._send_later()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, TurnEnded):
+            self._end_turn(event)
+        elif isinstance(event, TurnStarted):
+            if self._interrupting:
+                self._write_interrupt()  # the first one came while the prompt still waited
+        elif isinstance(event, SdkFrame):
+            self._transport.hand_to_sdk(event.frame)
+        elif isinstance(event, ControlAnswer):
+            answer = self._answers.get(event.request_id)
+            if answer is not None and not answer.done():
+                answer.set_result(event)
+        elif isinstance(event, NewSessionId):
+            self.session_id = event.session_id
+        elif isinstance(event, Defect):
+            self._fail(event.error)
+
+    def _end_turn(self, event: TurnEnded) -> None:
+        turn, self._running = self._running, None
+        arrived, self._arrived = self._arrived, []
+        interrupted, self._interrupting = self._interrupting, False
+        self._cancel_escalation()
+        assert turn is not None, "only a turn that was begun ends"
+        result = event.result
+        if result is not None:
+            aborted = (result.terminal_reason or "").startswith("aborted")
+            stopped = aborted or (interrupted and result.is_error)
+            self._last_result_failed = result.is_error
+            turn._finish("interrupted" if stopped else "completed", arrived)
+        else:
+            stopped = event.because is not None and event.because[0] == "interrupted"
+            turn._finish("interrupted" if stopped else "completed", arrived, because=event.because)
+        self._send_later()
+
+    def _call_later(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        assert self.loop is not None, "only what was opened waits for anything"
+        return self.loop.call_later(seconds, action)
+
+    # -- endings ------------------------------------------------------------------------------------------
+
+    async def _close(self) -> None:
+        """End everything, in order: queued turns, the running one, the CLI, the subscribers of `chunks`."""
+        try:
+            while self._queue:
+                error = SessionClosedError(_CLOSED)
+                self._queue.popleft()._finish("failed", error=error, because=("closed", _CLOSED))
+            running = self._running
+            if running is not None:
+                self.interrupt_turn(running, "the session was closed")
+                await running.wait()
+            elif self._connection.has_background_work:
+                self._write_interrupt()
+            if self._terminating is not None:
+                await asyncio.shield(self._terminating)
+        finally:
+            await self._transport.close()
+            self.chunks._end()
+
+    def _terminate(self) -> None:
+        """The CLI does not answer: end it."""
+        if self._terminating is None:
+            self._terminating = asyncio.get_running_loop().create_task(self._transport.terminate())
+
+    def _cancel_escalation(self) -> None:
+        if self._escalation is not None:
+            self._escalation.cancel()
+            self._escalation = None
+
+    def _fail(self, error: Exception) -> None:
+        """End what runs: a defect of ours keeps us from going on."""
+        _log.error("reading the CLI's output failed; the session ends", exc_info=error)
+        words = f"Reading the CLI's output failed: {error!r}. This is a defect of rxccsdk."
+        self._call_later(0, lambda: self._lose(Exit(words)))
+
+    def _lose(self, exit: Exit) -> None:
+        """End what runs: the CLI is gone, or its output is."""
+        if self.exit is not None:
+            return
+        self.exit = exit
+        self._dispatch(self._connection.end(self._transport.time()))
+        turn, self._running = self._running, None
+        self._cancel_escalation()
+        crash = SessionCrashedError(exit.describe(), exit_code=exit.code, stderr=exit.stderr)
+        if turn is not None:
+            if self._interrupting:
+                words = "The CLI did not answer the interrupt and was ended."
+                turn._finish("interrupted", because=("interrupted", words))
+            else:
+                turn._finish("failed", error=crash, because=("crashed", exit.describe()))
+        while self._queue:
+            self._fail_unsent(self._queue.popleft(), exit)
+        if exit.code is None:  # it closed its output and lives on, of no use to anybody
+            self._terminate()
+        expected = self._closing is not None or self._interrupting
+        if expected or (self._last_result_failed and exit.code == 1):
+            self.chunks._end()
+        else:
+            self.chunks._end(_copy(crash))
+
+    def _fail_unsent(self, turn: Turn, exit: Exit) -> None:
+        words = f"The session has ended, this prompt was not sent. {exit.describe()}"
+        error = SessionClosedError(words, exit_code=exit.code, stderr=exit.stderr)
+        turn._finish("failed", error=error, because=("closed", words))
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""The loop itself holds tasks weakly only."""
+
+
+def _bad_start(exit: Exit, result: ResultChunk) -> SessionCrashedError:
+    words = "; ".join(result.errors) or result.result or result.subtype
+    message = f"The CLI ended before it was ready: {words}"
+    return SessionCrashedError(message, exit_code=exit.code, stderr=exit.stderr)
+
+
+def _copy(error: RxccError) -> RxccError:
+    """Return the same error for another subscriber: none sees another's partial response or traceback."""
+    return type(error)(str(error.args[0]), exit_code=error.exit_code, stderr=error.stderr)

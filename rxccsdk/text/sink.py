@@ -1,0 +1,130 @@
+"""Where items go: downstream, to the subscriber at the end of a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from reactivex import abc
+
+Report = Callable[[Exception], None]
+"""Takes what a subscriber raises at an item; it gets the other items all the same."""
+
+
+class Subscriber:
+    """The end of a pipe: an observer that gets nothing after its end, nor after it was disposed.
+
+    Args:
+        on_next: gets each item. What it raises goes to `report`.
+        on_error: gets the error; without, the error is raised.
+        on_completed: called at the end.
+
+    Attributes:
+        stopped: whether it was disposed or has had its end.
+        report: set by the source; without, what `on_next` raises goes to whoever puts the item.
+        on_stop: called once when it is stopped.
+    """
+
+    __slots__ = ("_on_completed", "_on_error", "_on_next", "on_stop", "report", "stopped")
+
+    def __init__(
+        self,
+        on_next: abc.ObserverBase[Any] | Callable[[Any], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        on_completed: Callable[[], object] | None = None,
+    ) -> None:
+        if hasattr(on_next, "on_next"):
+            observer = cast("abc.ObserverBase[Any]", on_next)
+            on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
+        self._on_next = cast("Callable[[Any], object]", on_next or _ignore)
+        self._on_error = on_error or _raise
+        self._on_completed = on_completed or _ignore
+        self.stopped = False
+        self.report: Report | None = None
+        self.on_stop: Callable[[], object] = _ignore
+
+    def on_next(self, item: Any) -> None:
+        """Pass an item on, unless it was stopped."""
+        if self.stopped:
+            return
+        try:
+            self._on_next(item)
+        except Exception as error:
+            if self.report is None:
+                raise
+            self.report(error)
+
+    def on_error(self, error: Exception) -> None:
+        """End with an error, unless it was stopped."""
+        if not self.stopped:
+            self.stopped = True
+            try:
+                self._on_error(error)
+            finally:
+                self.stop()
+
+    def on_completed(self) -> None:
+        """End, unless it was stopped."""
+        if not self.stopped:
+            self.stopped = True
+            try:
+                self._on_completed()
+            finally:
+                self.stop()
+
+    def stop(self) -> None:
+        """Pass nothing on any more."""
+        self.stopped = True
+        on_stop, self.on_stop = self.on_stop, _ignore
+        on_stop()
+
+
+class Sink:
+    """Where a source or a stage puts its items: the stages downstream, and the subscriber at their end.
+
+    Args:
+        subscriber: the end.
+        on_next: takes an item; without these three, the subscriber's own.
+        on_error: takes the error.
+        on_completed: takes the end.
+    """
+
+    __slots__ = ("on_completed", "on_error", "on_next", "subscriber")
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        on_next: Callable[[Any], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        on_completed: Callable[[], object] | None = None,
+    ) -> None:
+        self.subscriber = subscriber
+        self.on_next = on_next or subscriber.on_next
+        self.on_error = on_error or subscriber.on_error
+        self.on_completed = on_completed or subscriber.on_completed
+
+    def emit(self, items: Iterable[Any]) -> None:
+        """Put several items, as long as the subscriber is not stopped.
+
+        Raises:
+            Exception: the first that was raised at one of them; the others were put all the same.
+        """
+        on_next, subscriber = self.on_next, self.subscriber
+        failure: Exception | None = None
+        for item in items:
+            if subscriber.stopped:
+                break
+            try:
+                on_next(item)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+def _raise(error: Exception) -> None:
+    raise error

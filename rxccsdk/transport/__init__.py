@@ -1,0 +1,69 @@
+"""Where a session's bytes come from and go to: the CLI's process under either SDK, or a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rxccsdk.chunks import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the CLI, or its recording, ended. `code` is negative where a signal ended it."""
+
+    reason: str
+    code: int | None = None
+    stderr: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return it in words."""
+        if self.code is None:
+            return self.reason
+        how = f"exit code {self.code}" if self.code >= 0 else f"signal {-self.code}"
+        return f"{self.reason} ({how})."
+
+
+Receive = Callable[[bytes], None]
+"""Takes one read of the CLI's output."""
+
+Lost = Callable[[Exit], None]
+"""Called once, when no more output can come."""
+
+
+class Transport(Protocol):
+    """What carries a session's bytes."""
+
+    @property
+    def backend(self) -> str:
+        """The SDK it goes through, by the name of its package."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The session's id, where it is known from the start."""
+
+    def time(self) -> float:
+        """Return the time in seconds, as `Chunk.at` counts it."""
+
+    async def open(self, receive: Receive, lost: Lost) -> None:
+        """Return when prompts can be written; output may come before that."""
+
+    def prompt_id(self, prompt: str | list[dict[str, Any]]) -> str | None:
+        """Return the uuid that this prompt, the next, must carry; `None` where any will do."""
+
+    def write(self, data: bytes) -> None:
+        """Write one line to the CLI, without waiting.
+
+        Raises:
+            SessionClosedError: it takes no more input.
+        """
+
+    def hand_to_sdk(self, frame: Frame) -> None:
+        """Give the SDK a control frame of the CLI."""
+
+    async def terminate(self) -> None:
+        """End it although it does not answer, step by step, up to the means that cannot be ignored."""
+
+    async def close(self) -> None:
+        """Leave nothing behind. May be called more than once."""

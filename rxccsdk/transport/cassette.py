@@ -1,0 +1,176 @@
+"""Cassettes: a session's lines with their times, written as they pass and played again.
+
+A cassette is JSON Lines. The first line is its header; each other line is a frame with the seconds since the
+start, `in` for what the CLI wrote and `out` for what was written to it:
+
+    {"rxccsdk_cassette": 1, "cli_version": "2.1.330", "sdk": "claude-agent-sdk"}
+    {"t": 0.81, "out": {"type": "user", ...}}
+    {"t": 0.93, "in": {"type": "system", ...}}
+
+How the CLI ended, where that was not asked for, is the last line: `{"t": ..., "exit": {...}}`.
+The environment is never written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from rxccsdk.chunks import Frame
+from rxccsdk.errors import CassetteError
+from rxccsdk.transport import Exit
+from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.events import NewSessionId
+from rxccsdk.wire.frames import decode
+
+VERSION = 1
+
+
+class _Exit(msgspec.Struct):
+    reason: str
+    code: int | None = None
+    stderr: tuple[str, ...] = ()
+
+
+class _Entry(msgspec.Struct):
+    t: float
+    received: Raw | None = msgspec.field(name="in", default=None)
+    sent: Raw | None = msgspec.field(name="out", default=None)
+    exit: _Exit | None = None
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+
+
+@dataclass
+class RecordedTurn:
+    """A prompt, and the lines that came before the next prompt, with their times."""
+
+    prompt: Any
+    uuid: str
+    sent_at: float
+    lines: list[tuple[float, bytes]] = field(default_factory=list)
+
+
+@dataclass
+class Cassette:
+    """A recording. `opening` has the lines of what the CLI wrote before the first prompt.
+
+    Lines are kept as bytes: decoded, they would cost the garbage collector more in each of a thousand
+    sessions that play side by side.
+    """
+
+    path: Path
+    sdk: str
+    cli_version: str | None
+    session_id: str | None = None
+    opening: list[tuple[float, bytes]] = field(default_factory=list)
+    turns: list[RecordedTurn] = field(default_factory=list)
+    exit: Exit | None = None
+
+
+def read_cassette(path: Path) -> Cassette:
+    """Read a cassette.
+
+    Raises:
+        CassetteError: it is missing, damaged, cut short, or of a version this library cannot play. It names
+            the line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise CassetteError(f"Cannot read the cassette {path}: {error.strerror or error}") from error
+    cut = len(lines) if lines[-1] else None
+    if cut is None:
+        lines.pop()
+    tape = _read_header(path, lines[0] if lines else b"")
+    connection = Connection()  # shows whether each turn ends, for one that does not would never be over
+    for number, line in enumerate(lines[1:], start=2):
+        _read_entry(tape, connection, number, line, truncated=number == cut)
+    if tape.exit is None and connection.turn is not None:
+        raise CassetteError(f"{path}, line {len(lines)}: the cassette is cut off here: a turn has no result.")
+    if tape.exit is None and not connection.is_ready:
+        tape.exit = Exit("The recording ends here, in the middle of a turn of the CLI's own.")
+    return tape
+
+
+def _read_header(path: Path, line: bytes) -> Cassette:
+    header = decode(line)
+    if header is None or "rxccsdk_cassette" not in header:
+        raise CassetteError(f"{path}, line 1: this is no cassette; its first line must be the header.")
+    if header["rxccsdk_cassette"] != VERSION:
+        raise CassetteError(
+            f"{path}, line 1: format version {header['rxccsdk_cassette']!r}; this version plays {VERSION}."
+        )
+    return Cassette(path, str(header.get("sdk")), header.get("cli_version"))
+
+
+def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes, *, truncated: bool) -> None:
+    entry = _entry(line)
+    if entry is None:
+        what = "the cassette is cut off here" if truncated else "this is no recorded frame"
+        raise CassetteError(f"{tape.path}, line {number}: {what}: {line[:60]!r}")
+    if entry.exit is not None:
+        tape.exit = Exit(entry.exit.reason, entry.exit.code, entry.exit.stderr)
+    elif entry.sent is not None:
+        frame = decode(bytes(entry.sent)) or {}
+        if frame.get("type") == "user":
+            if connection.turn is not None:
+                raise CassetteError(f"{tape.path}, line {number}: the turn before this prompt has no result.")
+            _begin_turn(tape, connection, frame, entry.t)
+    elif entry.received is not None:
+        received = bytes(entry.received) + b"\n"
+        if _is_control(received):
+            return  # between the CLI and the recorded SDK
+        for event in connection.receive(received):
+            if isinstance(event, NewSessionId) and tape.turns:
+                tape.session_id = tape.session_id or event.session_id
+        lines = tape.turns[-1].lines if tape.turns else tape.opening
+        lines.append((entry.t, received))
+
+
+def _begin_turn(tape: Cassette, connection: Connection, frame: Frame, at: float) -> None:
+    message = frame.get("message") or {}
+    turn = RecordedTurn(message.get("content"), str(frame.get("uuid")), at)
+    connection.begin(turn.uuid)
+    tape.turns.append(turn)
+
+
+def _is_control(line: bytes) -> bool:
+    return b'"control_' in line and str((decode(line) or {}).get("type")).startswith("control_")
+
+
+def _entry(line: bytes) -> _Entry | None:
+    """Return what a line has recorded, or `None` where it is no entry."""
+    entry: _Entry | None
+    try:
+        entry = _decode_entry(line)
+    except (ValueError, RecursionError):
+        entry = _entry_patiently(line)
+    if entry is None or not math.isfinite(entry.t):
+        return None
+    raw = entry.received or entry.sent
+    is_frame = raw is not None and bytes(raw).lstrip().startswith(b"{")
+    return entry if is_frame or entry.exit is not None else None
+
+
+def _entry_patiently(line: bytes) -> _Entry | None:
+    """Read a line that has in it what the strict decoder refuses, such as half of a surrogate pair."""
+    try:
+        fields = json.loads(line.decode("utf-8", "replace"), strict=False)
+        raw = {name: Raw(json.dumps(fields[name]).encode()) for name in ("in", "out") if name in fields}
+        ended = fields.get("exit")
+        return _Entry(
+            msgspec.convert(fields["t"], float),
+            raw.get("in"),
+            raw.get("out"),
+            None if ended is None else msgspec.convert(ended, _Exit),
+        )
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None

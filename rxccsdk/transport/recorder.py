@@ -1,0 +1,85 @@
+"""Writing a cassette: a session's lines with their times, as they pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO
+
+from rxccsdk.errors import CassetteError
+from rxccsdk.transport import Exit
+from rxccsdk.transport.cassette import VERSION
+from rxccsdk.wire.frames import LineFramer, decode
+
+
+class Recorder:
+    """Writes a cassette. Its header waits for the CLI's version, which comes with the first answer.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._framer = LineFramer()
+        self._waiting: list[bytes] | None = []
+        self._sdk = ""
+        self._started = 0.0
+
+    def open(self, sdk: str) -> None:
+        """Create the file.
+
+        Raises:
+            CassetteError: it cannot be written.
+        """
+        self._sdk = sdk
+        try:
+            self._file = self._path.open("wb")
+        except OSError as error:
+            raise CassetteError(f"Cannot record to {self._path}: {error.strerror or error}") from error
+
+    def sent(self, line: bytes, now: float) -> None:
+        """Record a line that was written to the CLI."""
+        self._record(b"out", line, now)
+
+    def received(self, data: bytes, now: float) -> None:
+        """Record the frames that a read of the CLI's output completes."""
+        for line in self._framer.push(data):
+            frame = decode(line)
+            if frame is None:
+                continue
+            if self._waiting is not None and frame.get("claude_code_version"):
+                self._write_header(str(frame["claude_code_version"]))
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                line = json.dumps(frame).encode()
+            self._record(b"in", line, now)
+
+    def ended(self, exit: Exit, now: float) -> None:
+        """Record that the CLI ended, and how."""
+        fields = {"reason": exit.reason, "code": exit.code, "stderr": list(exit.stderr)}
+        self._record(b"exit", json.dumps(fields).encode(), now)
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._file is not None:
+            if self._waiting is not None:
+                self._write_header(None)
+            self._file.close()
+            self._file = None
+
+    def _record(self, kind: bytes, line: bytes, now: float) -> None:
+        self._started = self._started or now
+        entry = b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip())
+        if self._waiting is not None:
+            self._waiting.append(entry)
+        elif self._file is not None:
+            self._file.write(entry)
+
+    def _write_header(self, cli_version: str | None) -> None:
+        header = {"rxccsdk_cassette": VERSION, "cli_version": cli_version, "sdk": self._sdk}
+        waiting, self._waiting = self._waiting or [], None
+        if self._file is not None:
+            self._file.write(json.dumps(header).encode() + b"\n" + b"".join(waiting))

@@ -1,0 +1,259 @@
+"""The CLI's protocol as one object without I/O: bytes in, events out; requests in, bytes out.
+
+It owns framing, decoding, routing, parsing and the control requests that wait for an answer. It reads no
+clock and no file, starts no task, and knows no SDK: a live process, a recording and a test feed it alike.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import Any
+
+from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
+from rxccsdk.wire.frames import LineFramer, decode, decode_delta
+from rxccsdk.wire.messages import TurnCounter
+from rxccsdk.wire.parser import Parser
+from rxccsdk.wire.routing import Router
+
+_log = logging.getLogger("rxccsdk")
+
+_FOR_THE_SDK = ("control_request", "control_response", "control_cancel_request", "transcript_mirror")
+_OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
+_LONGEST_SHOWN = 2000  # bytes of a line that is no frame
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Connection:
+    r"""One session's conversation with the CLI.
+
+    Args:
+        keep_raw: keep each frame in the `raw` of its chunks.
+        base_cost: what the session had cost before its first turn, in USD; `None` where that is unknown.
+        now: when it opens, in seconds on any clock; `receive` and `prompt` are given times of the same one.
+
+    Attributes:
+        request_id: the id of the control request that was written last.
+
+    Example:
+        >>> connection = Connection()
+        >>> written = connection.prompt("Hi", now=0.0)
+        >>> line = b'{"type":"result","subtype":"success","result":"Hi!"}\n'
+        >>> for event in connection.receive(line, now=0.5):
+        ...     print(type(event).__name__)
+        ResultChunk
+        TurnEnded
+    """
+
+    def __init__(self, *, keep_raw: bool = False, base_cost: float | None = 0.0, now: float = 0.0) -> None:
+        self.request_id = ""
+        self._keep_raw = keep_raw
+        self._framer = LineFramer()
+        self._router = Router()
+        self._parser = Parser(keep_raw=keep_raw, base_cost=base_cost)
+        self._outside = TurnCounter(None, now)
+        self._inside = self._outside  # counts in the newest turn
+        self._main = self._outside  # counts what the main agent says now
+        self._turns = 0
+        self._requests = 0
+        self._waiting: set[str] = set()  # the requests that wait for their answers
+
+    # -- state --------------------------------------------------------------------------------------------
+
+    @property
+    def turn(self) -> int | None:
+        """The turn whose prompt was written and which is not over, or `None`."""
+        return self._router.turn
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a prompt can be written: one written now would not become part of another turn."""
+        return self._router.turn is None and not self._router.busy
+
+    @property
+    def has_background_work(self) -> bool:
+        """Whether the CLI would go on by itself without another prompt."""
+        return self._router.has_background_work
+
+    # -- out ----------------------------------------------------------------------------------------------
+
+    def prompt(
+        self, content: str | list[dict[str, Any]], *, now: float = 0.0, id: str | None = None
+    ) -> bytes:
+        """Begin a turn.
+
+        Args:
+            content: text, or content blocks as the Messages API spells them.
+            now: the time.
+            id: the prompt's uuid; a new one where it is left out.
+
+        Returns:
+            What to write.
+
+        Raises:
+            RuntimeError: the turn before is not over.
+        """
+        prompt_id = id or str(uuid.uuid4())
+        frame = {
+            "type": "user",
+            "uuid": prompt_id,
+            "session_id": "",
+            "message": {"role": "user", "content": content},
+            "parent_tool_use_id": None,
+        }
+        data = _line(frame)
+        self.begin(prompt_id, now)
+        return data
+
+    def begin(self, prompt_id: str, now: float = 0.0) -> None:
+        """Begin a turn whose prompt is written by somebody else, with this uuid.
+
+        Raises:
+            RuntimeError: the turn before is not over.
+        """
+        if self._router.turn is not None:
+            raise RuntimeError("A prompt written now would become part of a turn that still runs.")
+        self._inside = TurnCounter(self._turns, now)
+        self._router.begin(self._turns, prompt_id)
+        self._main = self._counter(self._router.route_delta(None))
+        self._turns += 1
+
+    def abandon(self) -> None:
+        """End the running turn without a result."""
+        self._router.abandon()
+        self._parser.abandon()
+        self._main = self._outside
+
+    def interrupt(self) -> bytes:
+        """Return what to write to stop what the agent does."""
+        return self.control("interrupt")
+
+    def control(self, subtype: str, /, **fields: Any) -> bytes:
+        """Return what to write to ask the CLI for something; a `ControlAnswer` with `request_id` follows."""
+        self._requests += 1
+        self.request_id = f"{_OWN_ID}{self._requests}"
+        self._waiting.add(self.request_id)
+        request = {"subtype": subtype, **fields}
+        return _line({"type": "control_request", "request_id": self.request_id, "request": request})
+
+    def notice(self, kind: str, detail: str, *, now: float = 0.0) -> NoticeChunk:
+        """Return a chunk of our own for the running turn, numbered after those that came."""
+        counter = self._inside
+        at = now - counter.started_at
+        return NoticeChunk(kind, detail, turn=counter.turn, seq=counter.next_seq(), at=at)
+
+    # -- in -----------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float = 0.0) -> list[Event]:
+        """Take one read of the CLI's output, of any size.
+
+        Args:
+            data: the bytes.
+            now: when they came.
+
+        Returns:
+            What they complete, in order.
+        """
+        events: list[Event] = []
+        try:
+            for line in self._framer.push(data):
+                delta = None if self._keep_raw else decode_delta(line)
+                if delta is None:
+                    self._receive_line(line, now, events)
+                    continue
+                agent = delta.parent_tool_use_id
+                counter = self._main if agent is None else self._counter(self._router.route_delta(agent))
+                chunk = self._parser.parse_delta(delta, counter, now)
+                if chunk is not None:
+                    events.append(chunk)
+        except Exception as error:
+            events.append(Defect(error))
+        return events
+
+    def end(self, now: float = 0.0) -> list[Event]:
+        """Note that no more output comes.
+
+        Returns:
+            What a last line without a newline completes, and refusals for the requests that still wait. The
+            running turn is over; it is for the caller to say how.
+        """
+        events = self.receive(b"\n", now)
+        waiting = sorted(self._waiting)
+        self._waiting.clear()
+        events += [ControlAnswer(request, {}, "The CLI ended before it answered.") for request in waiting]
+        self.abandon()
+        return events
+
+    def _receive_line(self, line: bytes, now: float, events: list[Event]) -> None:
+        frame = decode(line)
+        if frame is None:
+            if not line.strip():
+                return
+            text = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
+            _log.warning("the CLI wrote a line that is no frame: %s", text)
+            frame = {"type": "not_json", "line": text}
+        if frame.get("type") in _FOR_THE_SDK and self._control(frame, events):
+            return
+        self._receive_frame(frame, now, events)
+
+    def _counter(self, turn: int | None) -> TurnCounter:
+        return self._outside if turn is None else self._inside
+
+    def _control(self, frame: Frame, events: list[Event]) -> bool:
+        """Read a control frame; return whether it is of a shape that we know."""
+        if frame["type"] != "control_response":
+            events.append(SdkFrame(frame))
+            return True
+        response = frame.get("response")
+        if not isinstance(response, dict):
+            return False
+        request_id = str(response.get("request_id"))
+        if not request_id.startswith(_OWN_ID):
+            events.append(SdkFrame(frame))
+        elif request_id in self._waiting:
+            self._waiting.discard(request_id)
+            error = response.get("error")
+            refused = error is not None or response.get("subtype") == "error"
+            answer = response.get("response")
+            fields = answer if isinstance(answer, dict) and not refused else {}
+            events.append(ControlAnswer(request_id, fields, str(error) if refused else None))
+        return True
+
+    def _receive_frame(self, frame: Frame, now: float, events: list[Event]) -> None:
+        router, running = self._router, self._router.turn
+        had_started = router.started
+        chunks = self._parser.parse(frame, self._counter(router.route(frame)), now)
+        self._main = self._counter(router.route_delta(None))
+        events += chunks
+        if router.ended and running is not None:
+            events.append(self._turn_ended(running, frame, chunks))
+        elif running is not None and router.started and not had_started:
+            events.append(TurnStarted(running))
+        session_id = _new_session_id(frame)
+        if session_id is not None:
+            events.append(NewSessionId(session_id))
+
+    def _turn_ended(self, turn: int, frame: Frame, chunks: list[Chunk]) -> TurnEnded:
+        result = chunks[-1] if chunks else None
+        if isinstance(result, ResultChunk):
+            return TurnEnded(turn, result)
+        self._parser.abandon()
+        if frame.get("type") == "result":
+            return TurnEnded(turn, None, ("execution", f"The CLI's result could not be read: {frame}"))
+        return TurnEnded(turn, None, ("interrupted", "The turn was interrupted before it began."))
+
+
+def _line(frame: Frame) -> bytes:
+    return _encode(frame).encode() + b"\n"
+
+
+def _new_session_id(frame: Frame) -> str | None:
+    if frame.get("type") == "conversation_reset":
+        session_id = frame.get("new_session_id") or frame.get("session_id")
+    elif frame.get("type") == "system" and frame.get("subtype") == "init":
+        session_id = frame.get("session_id")
+    else:
+        return None
+    return session_id if isinstance(session_id, str) else None

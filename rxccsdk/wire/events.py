@@ -1,0 +1,67 @@
+"""What `Connection.receive` returns beside chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rxccsdk.chunks import Chunk, Frame, ResultChunk
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The CLI has taken up the running turn's prompt."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The running turn is over; no chunk of it follows.
+
+    Attributes:
+        result: its last chunk; `None` where the CLI dropped the prompt, or its result could not be read.
+        because: where there is no result, the response's `error_kind` and the error in words.
+    """
+
+    turn: int
+    result: ResultChunk | None
+    because: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAnswer:
+    """The answer to a control request of ours.
+
+    Attributes:
+        request_id: the id the request was written with.
+        response: what the CLI answers; empty where it refuses.
+        error: why it refuses, in its words; `None` where it does not.
+    """
+
+    request_id: str
+    response: Frame
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SdkFrame:
+    """A control frame for the SDK: a hook, a permission, an MCP message, an answer to its own request."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class NewSessionId:
+    """The session's id, at its start and after `/clear`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A line could not be read, by a defect of rxccsdk; nothing after it was."""
+
+    error: Exception
+
+
+Event = Chunk | TurnStarted | TurnEnded | ControlAnswer | SdkFrame | NewSessionId | Defect
