@@ -99,7 +99,7 @@ async def ask(
             await session.open()
             # Nobody comes late, so nothing is kept: memory stays flat, however long the answer.
             ending.turn = session.stream(prompt, replay=False)
-            # That the session broke, the turn says; here it would be said twice.
+            # The turn reports that the session broke; here it would come twice.
             session.chunks.pipe(cc.tap_chunks(tell_cost)).subscribe(on_error=lambda _: None)
             source = ending.turn if guard is None else ending.turn.pipe(guard)
             response = await source.pipe(cc.tap_chunks(show), cc.to_response())
@@ -118,14 +118,14 @@ def _hint(session: ClaudeSession) -> str:
 
 
 class _Login:
-    """Notices that nobody is logged in: at the first refusal, for the CLI tries again for minutes."""
+    """Notices a missing login: at the first refusal, for the CLI tries again for minutes."""
 
     def __init__(self) -> None:
         self.refused = False
         self._source = "none"
 
     def refuses(self, chunk: Chunk) -> bool:
-        """Take a chunk; say whether it is a refusal."""
+        """Take a chunk; return whether it is a refusal."""
         if isinstance(chunk, SystemChunk):
             data = chunk.data
             if chunk.subtype == "init":
@@ -137,7 +137,7 @@ class _Login:
         return self.refused
 
     def advice(self, backend: str) -> str:
-        """What is wrong, and what to do."""
+        """Return what is wrong, and what to do."""
         if self._source != "none":
             return (
                 f"The API refused the key from {self._source}.\n"
@@ -151,7 +151,7 @@ class _Login:
 
 
 def login_command(backend: str) -> str:
-    """The command that logs the CLI in which a backend runs."""
+    """Return the command that logs the CLI in which a backend runs."""
     from rxccsdk.cli.installed import command_name, find_cli
 
     return f"{command_name(find_cli(backend) or 'claude')} auth login"

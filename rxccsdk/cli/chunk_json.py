@@ -16,7 +16,7 @@ _RENAMED = {"kind": "notice"}  # of `NoticeChunk`: in JSON, `kind` is the class
 
 
 def to_json(chunk: Chunk) -> str:
-    """Give a chunk as one line of JSON: its class's name as `kind`, then its fields, `raw` left out.
+    """Return a chunk as one line of JSON: its class's name as `kind`, then its fields, `raw` left out.
 
     What JSON has no word for is still legal JSON: a number that is none becomes null, bytes become text.
 
@@ -25,17 +25,17 @@ def to_json(chunk: Chunk) -> str:
         >>> to_json(ToolProgressChunk("toolu_1", float("nan"), at=0.5))[:78]
         '{"kind":"ToolProgressChunk","turn":null,"seq":0,"at":0.5,"agent":null,"message'
     """
-    told = {
+    shown = {
         _RENAMED.get(field.name, field.name): _plain(getattr(chunk, field.name))
         for field in fields(chunk)
         if field.name != "raw"
     }
-    line = {"kind": type(chunk).__name__, **told}
+    line = {"kind": type(chunk).__name__, **shown}
     return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def fields_in_words() -> str:
-    """Every kind of chunk and its fields, a line each, for the help."""
+    """Return every kind of chunk and its fields, a line each, for the help."""
     shared = [field.name for field in fields(Chunk) if field.name != "raw"]
     kinds = [
         kind

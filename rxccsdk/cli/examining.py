@@ -1,4 +1,4 @@
-"""What `rxccsdk doctor` does: look at everything a session needs, and say what mends what is missing."""
+"""What `rxccsdk doctor` does: look at everything a session needs, and name what mends what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed: the SDKs, the CLI each of them would run, and what that CLI says of itself."""
+"""What is installed: the SDKs, the CLI each of them would run, and what that CLI reports of itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_SESSION = "00000000-0000-0000-0000-000000000000"  # none is started
 
 @dataclass(frozen=True)
 class Cli:
-    """A CLI: where it is, its version, and whether somebody is logged in; `None` where it does not say."""
+    """A CLI: where it is, its version, and whether it is logged in; `None` where it does not report that."""
 
     path: str
     version: str | None
@@ -33,7 +33,7 @@ class Cli:
 
 
 def package_version(name: str) -> str | None:
-    """The version of an installed package, or `None`."""
+    """Return the version of an installed package, or `None`."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -41,7 +41,7 @@ def package_version(name: str) -> str | None:
 
 
 def find_cli(backend: str) -> str | None:
-    """The CLI an SDK would run; `None` where there is none, or the SDK is missing."""
+    """Return the CLI an SDK would run; `None` where there is none, or the SDK is missing."""
     driver = _driver(backend)
     try:
         return driver.command()[0] if driver is not None else None
@@ -50,7 +50,7 @@ def find_cli(backend: str) -> str | None:
 
 
 def command_name(path: str) -> str:
-    """What to type for a CLI: its name where that finds it, else its path."""
+    """Return what to type for a CLI: its name where that finds it, else its path."""
     name = os.path.basename(path)
     return name if shutil.which(name) == path else shlex.quote(path)
 
@@ -74,18 +74,18 @@ def ask_cli(backend: str, path: str) -> Cli:
         return Cli(path, version, None, "this version does not say")
     _, said = _run([path, "auth", "status"], env)
     try:
-        told = json.loads(said)
-        return Cli(path, version, bool(told["loggedIn"]), _login(told))
+        login = json.loads(said)
+        return Cli(path, version, bool(login["loggedIn"]), _login(login))
     except (ValueError, KeyError, TypeError):
         return Cli(path, version, None, "it gave no answer that could be read")
 
 
-def _login(told: dict[str, Any]) -> str:
-    """How one is logged in, in words."""
-    if not told["loggedIn"]:
+def _login(login: dict[str, Any]) -> str:
+    """Return how one is logged in, in words."""
+    if not login["loggedIn"]:
         return "not logged in"
-    how = str(told.get("apiKeySource") or told.get("authMethod") or "")
-    who = " ".join(str(told[name]) for name in ("email", "subscriptionType") if told.get(name))
+    how = str(login.get("apiKeySource") or login.get("authMethod") or "")
+    who = " ".join(str(login[name]) for name in ("email", "subscriptionType") if login.get(name))
     return ", ".join(filter(None, (f"logged in ({how})" if how else "logged in", who)))
 
 

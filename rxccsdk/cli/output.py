@@ -12,10 +12,10 @@ from rxccsdk.text.printing import encodable
 
 
 class Output:
-    """Standard output, for text and for JSON. A reader who has gone away ends the command, quietly.
+    """Standard output, for text and for JSON. A reader that is gone ends the command, quietly.
 
     Args:
-        on_closed: told once when the reader is gone.
+        on_closed: called once when the reader is gone.
     """
 
     encoding = "utf-8"
@@ -41,7 +41,7 @@ class Output:
             self._fail(error)
 
     def write_json(self, line: str) -> None:
-        """Write a line in UTF-8, whatever the locale says."""
+        """Write a line in UTF-8, whatever the locale is."""
         if self.closed:
             return
         try:

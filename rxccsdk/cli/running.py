@@ -1,4 +1,4 @@
-"""Running a command: signals end it cleanly, a closed pipe quietly, and its exit code says how it went."""
+"""Running a command: signals end it cleanly, a closed pipe quietly, and its exit code is the outcome."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Ending:
 
     Attributes:
         code: the exit code, once something asked for the end.
-        turn: the turn that runs; it is interrupted, and what it still says is waited for.
+        turn: the turn that runs; it is interrupted, and its end awaited.
     """
 
     def __init__(self) -> None:

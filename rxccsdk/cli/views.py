@@ -51,7 +51,7 @@ class View(Protocol):
         """Show what the session has cost so far."""
 
     def end(self, response: SessionResponse, hint: str) -> None:
-        """A turn ended; the hint says how to go on."""
+        """End a turn; the hint is how to go on."""
 
 
 def make_view(*, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[], None]) -> View:
@@ -61,7 +61,7 @@ def make_view(*, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[]
         plain: no styling, even on a terminal.
         quiet: the last words only.
         as_json: one chunk per line.
-        on_closed: told when whoever read standard output is gone.
+        on_closed: called when the reader of standard output is gone.
     """
     output = Output(on_closed)
     if quiet:
@@ -75,7 +75,7 @@ def make_view(*, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[]
 
 
 def _beside(*, trouble_only: bool) -> LiveDisplay:
-    """What goes to standard error while standard output has the answer.
+    """Return what goes to standard error while standard output has the answer.
 
     On a terminal, a pipe's reader may own the screen (`| less`): then only trouble is worth a line.
     """
@@ -95,12 +95,12 @@ def _is_file(stream: Any) -> bool:
 
 
 def _flag(option: str, value: str) -> str:
-    """How a command line sets an option."""
+    """Return how a command line sets an option."""
     return f"--{option.replace('_', '-')} {value}"
 
 
 def summary(response: SessionResponse) -> str:
-    """A turn's figures in one line. Why it ended badly was said already."""
+    """Return a turn's figures in one line. Why it ended badly has been shown already."""
     wanted = ("time", "tool calls", "tokens", "cost", "model")
     found = dict(figures(response))
     found["tool calls"] = _count(found.get("tool calls", ""), "tool call")
@@ -212,7 +212,7 @@ class AnswerView:
         self._beside.cost(usd)
 
     def end(self, response: SessionResponse, hint: str) -> None:
-        """End the answer with a newline, and tell the figures."""
+        """End the answer with a newline, and show the figures."""
         self._chunks.on_completed()
         self._output.end_line()
         if self._beside.detail == "activity":

@@ -11,7 +11,7 @@ from rxccsdk.session.response import SessionResponse
 
 
 def figures(response: SessionResponse) -> list[tuple[str, str]]:
-    """What is known of a turn, named and in words. What the CLI did not say is left out.
+    """Return what is known of a turn, named and in words. What the CLI did not say is left out.
 
     Example:
         >>> from rxccsdk import ResponseMetadata
@@ -41,7 +41,7 @@ def figures(response: SessionResponse) -> list[tuple[str, str]]:
 
 
 def figures_table(response: SessionResponse) -> RenderableType:
-    """The same as a table for `Console.print`."""
+    """Return the same as a table for `Console.print`."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()

@@ -25,7 +25,7 @@ class MarkdownRows:
         self._open = ""  # the mark that the line left open
 
     def style(self, row: str) -> Text:
-        """A row, styled. The same row may be asked for again while it grows."""
+        """Return a row, styled. The same row may be asked for again while it grows."""
         whole = self._whole(row)
         if whole is not None:
             return Text(row, whole)
@@ -35,7 +35,7 @@ class MarkdownRows:
         return text[len(self._open) :]
 
     def done(self, row: str, *, ends_line: bool) -> Text:
-        """A row that is complete, styled: the next one is asked for from now on."""
+        """Return a row that is complete, styled: the next one is asked for from now on."""
         text, whole = self.style(row), self._whole(row)
         fence = None if self._within_line else _FENCE.match(row)
         if fence:
@@ -46,7 +46,7 @@ class MarkdownRows:
         return text
 
     def _whole(self, row: str) -> str | None:
-        """The style of a row that has one style, or `None`."""
+        """Return the style of a row that has one style, or `None`."""
         if self._within_line:
             return self._line_style
         if _FENCE.match(row):

@@ -147,8 +147,8 @@ class TerminalPage:
         return max(10, self._console.width - 1 - 2 * depth)
 
     def _commit(self, agent: Agent, depth: int, done: list[tuple[str, bool]]) -> None:
-        """Print rows that are complete; each says whether it ends its line."""
-        # One print for all: each one paints the region below anew.
+        """Print rows that are complete; each knows whether it ends its line."""
+        # One print for all: each one paints the region below again.
         markdown = self._markdown[agent]
         styled = (markdown.done(row.rstrip(" "), ends_line=ends) for row, ends in done)
         self._print(Text("\n").join(_indented(depth, row) for row in styled))
@@ -169,7 +169,7 @@ class TerminalPage:
         return Group(*open_rows, *peeks, self._footer(self._console.width - 1))
 
     def _tail(self, depth: int, text: str) -> Text:
-        """The end of a text, as much as a row holds."""
+        """Return the end of a text, as much as a row holds."""
         width = self._width(depth) - 2
         last = rows(text[-4 * width :], width)
         return _indented(depth, Text(f"∴ {last[-1]}", "dim italic"))
@@ -186,7 +186,7 @@ class PlainPage:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._open: Agent | bool = False  # whose row the file ends with; False: nobody's
+        self._open: Agent | bool = False  # whose row the file ends with; False: none's
         self._waiting: dict[Agent, tuple[int, str]] = {}
         self._held: list[str] = []
         self._blank = True

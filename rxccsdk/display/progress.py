@@ -29,14 +29,14 @@ _SILENCE = 2.0  # seconds without a chunk that are worth a word
 
 
 class Progress:
-    """Follows a stream and says in one line how it stands.
+    """Follows a stream and shows in one line how it stands.
 
     Tokens are what the finished messages of the main agent reported; those of the message under way, which
     the API reports at its end, are estimated from its length and marked with "~". So is their rate, over the
     last seconds; it is shown while they come.
 
     Attributes:
-        cost: the session's, in USD: as the last result told it, or whoever asked the session since.
+        cost: the session's, in USD: as of the last result, or of a later question to the session.
 
     Args:
         clock: gives seconds; only its differences matter.
@@ -67,7 +67,7 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Tokens per second over the last seconds; `None` where none come, or too few to tell."""
+        """Tokens per second over the last seconds; `None` where none come, or too few to know."""
         now, written = self.elapsed, self._written
         while written and written[0][0] < now - _RATE_OVER:
             written.popleft()
@@ -129,7 +129,7 @@ class Progress:
             self.cost = chunk.total_cost_usd if chunk.total_cost_usd is not None else self.cost
 
     def render(self, width: int) -> Text:
-        """The line, at most `width` cells long."""
+        """Return the line, at most `width` cells long."""
         elapsed, rate, silence = self.elapsed, self.rate, self.silence
         tokens, estimated = self.tokens
         shown = f"{elapsed:.1f} s" if elapsed < 1 else duration(elapsed)  # milliseconds would flicker

@@ -57,7 +57,7 @@ class Fences:
             self._part(match.group())
 
     def end(self) -> list[Event]:
-        """The text ends: what is open closes."""
+        """End the text: what is open closes."""
         if self._return:
             self._part(self._return)
         if self._line:
@@ -170,7 +170,7 @@ def _without(around: list[int], line: str) -> tuple[str, int]:
 
 
 def _width(line: str) -> int:
-    """How many columns a line is indented."""
+    """Return how many columns a line is indented."""
     return len(_space(line).expandtabs(4))
 
 

@@ -210,7 +210,7 @@ class _BlockCutter:
         self._wanted = False
 
     def _starts(self, text: str, lines: int) -> tuple[list[int], bool]:
-        """The lines at which blocks begin, without the first; and whether the last one ended by itself.
+        """Return the lines at which blocks begin but the first, and whether the last one ended by itself.
 
         Args:
             text: as much of what is held as can be judged.

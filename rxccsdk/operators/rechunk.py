@@ -226,7 +226,7 @@ def _sentence_may_end() -> Any:
 
 @cache
 def _ending() -> Any:
-    """The last word, the stops and what closes after them; read from the right."""
+    """Return the last word, the stops and what closes after them; read from the right."""
     return pattern(rf"(?r)([\w.\-]*)([\p{{SB=STerm}}{_DOTS}{_WIDE_STOPS}]+)([{_CLOSES}]*)")
 
 

@@ -192,14 +192,14 @@ class _Pace:
         return [text] if text else []
 
     def _rate(self, now: float) -> float:
-        """The slowest pace that keeps all deadlines, in characters a second."""
+        """Return the slowest pace that keeps all deadlines, in characters a second."""
         return max(
             (characters - self._gone) / max(deadline - now, _TICK) for deadline, characters in self._deadlines
         )
 
 
 def _cut(text: str, wanted: int, overdue: int) -> int:
-    """Where to cut: after the grapheme that makes it enough, else before the one that may still grow."""
+    """Return where to cut: after the grapheme that makes it enough, or before one that may still grow."""
     if wanted < len(text) and text.isascii() and text[wanted - 1 : wanted + 1] not in ("\r\n", "``", "~~"):
         return wanted
     before = 0

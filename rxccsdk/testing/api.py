@@ -73,7 +73,7 @@ class LoopbackApi:
             return list(self._requests)
 
     def close(self) -> None:
-        """Ends the server and every reply under way, at once, and waits for its threads. May be repeated."""
+        """End the server and every reply under way, at once, and wait for its threads. May be repeated."""
         self._server.close()
 
     def __enter__(self) -> LoopbackApi:
@@ -83,7 +83,7 @@ class LoopbackApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        # A failed assertion of the test says more than the script's error that may have caused it.
+        # A failed assertion of the test shows more than the script's error that may have caused it.
         if error is None and self.errors:
             raise self.errors[0]
 

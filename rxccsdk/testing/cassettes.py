@@ -64,7 +64,7 @@ class Neutral:
         self._pattern = re.compile(rf"(?<![\w.-])(?:{paths})(?![\w-])|(?<=/)(?:{folders})(?!\w)")
 
     def text(self, text: str) -> str:
-        """A text with neutral paths."""
+        """Return a text with neutral paths."""
         return self._pattern.sub(lambda match: self._places[match[0]], text)
 
     def value(self, value: Any) -> Any:
@@ -76,7 +76,7 @@ class Neutral:
         return [self.value(item) for item in value] if isinstance(value, list) else value
 
     def cassette(self, lines: str) -> str:
-        """A whole cassette without what is this machine's."""
+        """Return a whole cassette without what is this machine's."""
         # Not splitlines: what the model wrote may have other ends of lines in it.
         kept = map(self._entry, lines.rstrip("\n").split("\n"))
         return "".join(f"{line}\n" for line in kept if line is not None)
@@ -168,7 +168,7 @@ class ReplayedSession(ClaudeSession):
         return self.prompts[self.asked :]
 
     def check(self, prompt: Any) -> None:
-        """Compares a prompt with the next one on the cassette.
+        """Compare a prompt with the next one on the cassette.
 
         Raises:
             CassetteError: They differ, there is none, or an earlier one differed; with a diff.
@@ -211,7 +211,7 @@ class _CheckedPlayer(CassettePlayer):
 
 
 def _lines(prompt: Any) -> list[str]:
-    """A prompt as lines to compare: nothing is invisible, and nothing is endless."""
+    """Return a prompt as lines to compare: nothing is invisible, and nothing is endless."""
     if prompt is None:
         return []
     if not isinstance(prompt, str):
@@ -224,13 +224,13 @@ def _visible(spaces: re.Match[str]) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    """A JSON value whose long data, such as an image, is told by its beginning and a hash."""
+    """Return a JSON value whose long data, such as an image, is shown by its beginning and a hash."""
     if isinstance(value, dict):
-        return {name: _told(item) if name == "data" else _shortened(item) for name, item in value.items()}
+        return {name: _abridged(item) if name == "data" else _shortened(item) for name, item in value.items()}
     return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
-def _told(data: Any) -> Any:
+def _abridged(data: Any) -> Any:
     if not isinstance(data, str) or len(data) <= _LONG:
         return data
     return (

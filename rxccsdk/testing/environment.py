@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 
 def require_loopback(url: str) -> None:
-    """Refuses a URL that leaves this machine.
+    """Refuse a URL that leaves this machine.
 
     Args:
         url: An `http://` URL whose host is a loopback address or `localhost`.
@@ -26,7 +26,7 @@ def require_loopback(url: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Says whether a host name or address is this machine's loopback."""
+    """Return whether a host name or address is this machine's loopback."""
     if host == "localhost":
         return True
     try:
@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 def clean_environment(base_url: str, home: str | os.PathLike[str], **extra: str) -> dict[str, str]:
-    """Makes the whole environment for a CLI that talks to a loopback API.
+    """Make the whole environment for a CLI that talks to a loopback API.
 
     Only `PATH` is inherited. Configuration, temporary files and the home are in `home`.
 
@@ -79,7 +79,7 @@ def clean_environment(base_url: str, home: str | os.PathLike[str], **extra: str)
 
 @contextlib.contextmanager
 def environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Makes `os.environ` exactly `env` for the block, and puts the old one back.
+    """Make `os.environ` exactly `env` for the block, and put the old one back.
 
     Both SDKs pass `os.environ` on to the CLI, so handing them a clean environment is not enough.
 
@@ -104,7 +104,7 @@ def _become(env: Mapping[str, str]) -> None:
 
 
 def bundled_cli() -> Path | None:
-    """Finds the real CLI that the `claude-agent-sdk` wheel brings, without importing that package.
+    """Find the real CLI that the `claude-agent-sdk` wheel brings, without importing that package.
 
     Returns:
         The executable, or `None` where the package is missing or brings none.

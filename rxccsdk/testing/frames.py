@@ -16,7 +16,7 @@ MODEL = "claude-opus-5-5"
 
 
 def text_turn(text: str, *, pieces: Pieces = None, partial: bool = True) -> list[Frame]:
-    """All frames of a turn that answers with one text, from `init` to `result`.
+    """Return all frames of a turn that answers with one text, from `init` to `result`.
 
     Args:
         text: The answer.
@@ -31,7 +31,7 @@ def text_turn(text: str, *, pieces: Pieces = None, partial: bool = True) -> list
 
 
 def turn(*answers: Reply, partial: bool = True) -> list[Frame]:
-    """All frames of a turn whose messages are the given replies; pauses and breaks in them are left out.
+    """Return all frames of a turn whose messages are the given replies, without their pauses and breaks.
 
     Tool results are not invented: where they matter, put `tool_result()` between frames of `message()`.
     """
@@ -45,7 +45,7 @@ def turn(*answers: Reply, partial: bool = True) -> list[Frame]:
 
 
 def message(answer: Reply, *, id: str = "msg_$uuid", partial: bool = True) -> list[Frame]:
-    """The frames of one message: deltas, and an `assistant` frame before the end of each block."""
+    """Return the frames of one message: deltas, and an `assistant` frame before the end of each block."""
     whole = answer.whole(id, MODEL)
     start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
     events: list[Frame] = [event_frame({"type": "message_start", "message": start}, id)]
@@ -72,18 +72,18 @@ def message(answer: Reply, *, id: str = "msg_$uuid", partial: bool = True) -> li
 
 
 def tool_result(tool_use_id: str, content: Any, *, is_error: bool = False) -> Frame:
-    """The `user` frame with the result of a tool call."""
+    """Return the `user` frame with the result of a tool call."""
     block = {"tool_use_id": tool_use_id, "type": "tool_result", "content": content, "is_error": is_error}
     return _frame("user", message={"role": "user", "content": [block]}, parent_tool_use_id=None)
 
 
 def event_frame(event: dict[str, Any], id: str = "msg_$uuid") -> Frame:
-    """A `stream_event` frame around an event of the Messages API; `id` is the message's."""
+    """Return a `stream_event` frame around an event of the Messages API; `id` is the message's."""
     return _frame("stream_event", event=event, parent_tool_use_id=None, api_message_id=id)
 
 
 def init_frame() -> Frame:
-    """The `system/init` frame that begins a turn."""
+    """Return the `system/init` frame that begins a turn."""
     return _frame(
         "system",
         subtype="init",
@@ -97,7 +97,7 @@ def init_frame() -> Frame:
 
 
 def result_frame(result: str | None = None, **fields: Any) -> Frame:
-    """A `result` frame, in the CLI's order of keys; `fields` overwrite or add to those of a success.
+    """Return a `result` frame, in the CLI's order of keys; `fields` overwrite or add to those of a success.
 
     Example:
         >>> result_frame("done", total_cost_usd=0.5)["subtype"]
@@ -142,7 +142,7 @@ def result_frame(result: str | None = None, **fields: Any) -> Frame:
 
 
 def interrupted(*, reason: str = "aborted_streaming") -> list[Frame]:
-    """What the CLI writes after an interrupt: a note in the user's name, and the result."""
+    """Return what the CLI writes after an interrupt: a note in the user's name, and the result."""
     note = {"role": "user", "content": [{"type": "text", "text": "[Request interrupted by user]"}]}
     return [
         _frame("user", message=note, parent_tool_use_id=None),
@@ -157,7 +157,7 @@ def interrupted(*, reason: str = "aborted_streaming") -> list[Frame]:
 
 
 def name_prompt(frame: Frame, named: set[str]) -> Frame:
-    """Adds the `user_message_uuids` that 2.1.330 gives a frame; 2.1.197 gave none.
+    """Add the `user_message_uuids` that 2.1.330 gives a frame; 2.1.197 gave none.
 
     Every `init`, `status` and `result` has them, and the first `message_start` and `assistant` of a turn. A
     frame that brings the field, or that belongs to no prompt (an `origin`, a sub-agent), stays as it is.

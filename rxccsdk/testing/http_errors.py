@@ -43,7 +43,7 @@ def http_error(
         status: The HTTP status; 400, 401, 429, 500 and 529 bring their usual type and message.
         type: The error type of the Messages API.
         message: The words.
-        retry_after: Seconds the client is told to wait.
+        retry_after: Seconds the client has to wait.
 
     Example:
         >>> http_error(529).type

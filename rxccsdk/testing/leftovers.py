@@ -1,4 +1,4 @@
-"""What a program leaves behind: processes, tasks, threads and file descriptors that nobody ended.
+"""What a program leaves behind: processes, tasks, threads and file descriptors that were not ended.
 
 async with assert_clean():
     await my_program()
@@ -29,11 +29,11 @@ _ADVICE = {
 
 
 def assert_clean(*, timeout: float = 3.0) -> Leftovers:
-    """Fails when something is left behind that was not there before.
+    """Fail when something is left behind that was not there before.
 
     What there is at the end of the block is compared with what there was at its beginning (or, without a
     block, at this call): child processes and theirs, asyncio tasks of the running loop, threads and file
-    descriptors. What is about to end has `timeout` seconds for it. Where the block raises, its error says
+    descriptors. What is about to end has `timeout` seconds for it. Where the block raises, its error shows
     more, and nothing is checked.
 
     Args:
@@ -44,7 +44,7 @@ def assert_clean(*, timeout: float = 3.0) -> Leftovers:
         a block an object with `check()`.
 
     Raises:
-        AssertionError: At the end; it names each thing and says how to end it.
+        AssertionError: At the end; it names each thing and how to end it.
 
     Example:
         >>> with assert_clean():
@@ -76,7 +76,7 @@ class Leftovers:
         self._before = _look()
 
     def check(self) -> None:
-        """Fails if something is left behind, after waiting for it (blocking).
+        """Fail if something is left behind, after waiting for it (blocking).
 
         Inside a running loop use `async with`: nothing on the loop can end while this waits.
         """
@@ -85,7 +85,7 @@ class Leftovers:
                 time.sleep(_EVERY)
 
     async def acheck(self) -> None:
-        """Fails if something is left behind, after waiting for it."""
+        """Fail if something is left behind, after waiting for it."""
         for left in self._looks():
             if left:
                 await asyncio.sleep(_EVERY)
@@ -110,7 +110,7 @@ class Leftovers:
             await self.acheck()
 
     def _looks(self) -> Iterator[list[str]]:
-        """What is left, again and again, until it is nothing or the time is up."""
+        """Return what is left, again and again, until it is nothing or the time is up."""
         ends = time.monotonic() + self._timeout
         while left := _named(self._before, _look()):
             if time.monotonic() >= ends:
@@ -132,7 +132,7 @@ def _look() -> _Seen:
 
 
 def _open_descriptors() -> dict[str, str]:
-    """What each open descriptor leads to, as far as the system says; nothing where it does not."""
+    """Return what each open descriptor leads to, as far as the system says; nothing where it does not."""
     folder = next((path for path in ("/proc/self/fd", "/dev/fd") if Path(path).is_dir()), None)
     found: dict[str, str] = {}
     for name in os.listdir(folder) if folder else ():
@@ -144,22 +144,22 @@ def _open_descriptors() -> dict[str, str]:
 
 
 def _kind(descriptor: int) -> str:
-    """What a descriptor is, where the system does not name it."""
+    """Return what a descriptor is, where the system does not name it."""
     return f"device {os.fstat(descriptor).st_dev}, inode {os.fstat(descriptor).st_ino}"
 
 
 def _named(before: _Seen, now: _Seen) -> list[str]:
-    """What is there now and was not before, in words."""
+    """Return what is there now and was not before, in words."""
     lines: list[str] = []
 
-    def tell(kind: str, names: list[str]) -> None:
+    def report(kind: str, names: list[str]) -> None:
         lines.extend(f"  {kind} {name}" for name in names)
         if names:
             lines.append(f"    -> {_ADVICE[kind]}")
 
-    tell("process", sorted(map(_process, now.processes - before.processes)))
-    tell("task", sorted(_task(task) for task in now.tasks - before.tasks))
-    tell("thread", sorted(map(_thread, now.threads - before.threads)))
+    report("process", sorted(map(_process, now.processes - before.processes)))
+    report("task", sorted(_task(task) for task in now.tasks - before.tasks))
+    report("thread", sorted(map(_thread, now.threads - before.threads)))
     # By where they lead: numbers are given again.
     more = Counter(now.descriptors.values()) - Counter(before.descriptors.values())
     news: list[str] = []
@@ -167,7 +167,7 @@ def _named(before: _Seen, now: _Seen) -> list[str]:
         if more[target] > 0 and before.descriptors.get(number) != target:
             more[target] -= 1
             news.append(f"{number} ({target})")
-    tell("descriptor", news)
+    report("descriptor", news)
     return lines
 
 

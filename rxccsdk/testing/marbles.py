@@ -7,7 +7,7 @@
 The drawings are reactivex's own: `-` lets one tick pass, `|` completes, `#` fails, `(a,b)` are at one moment
 (and take, as drawn, five ticks), spaces only align. `ab` is a mark of its own and takes two ticks, unless `a`
 and `b` have values and `ab` has none: then it is one after the other. Operators get the virtual clock as the
-scheduler they are subscribed with, so none has to be told of it.
+scheduler they are subscribed with, so none has to be given it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Marbles:
         self.scheduler = TestScheduler()
 
     def cold(self, line: str, *, error: Exception | None = None) -> ColdObservable[Any]:
-        """A stream that begins anew for each subscriber, as a turn's replay does.
+        """Return a stream that begins again for each subscriber, as a turn's replay does.
 
         Args:
             line: The drawing.
@@ -61,7 +61,7 @@ class Marbles:
         return _Cold(self.scheduler, self._records(line, 0.0, error))
 
     def hot(self, line: str, *, error: Exception | None = None) -> HotObservable[Any]:
-        """A stream that runs whether anybody listens or not, as `session.chunks` does.
+        """Return a stream that runs whether anybody listens or not, as `session.chunks` does.
 
         Its first column is the moment at which `check` subscribes: too early to be seen.
         """
@@ -70,7 +70,7 @@ class Marbles:
     def play(
         self, source: Observable[Any] | Callable[[], Observable[Any]], *, leave_at: float | None = None
     ) -> list[tuple[float, Notification[Any]]]:
-        """Subscribes, lets the time pass, and gives what came, each with its tick.
+        """Subscribe, let the time pass, and return what came, each with its tick.
 
         Args:
             source: The stream, or a function that makes it just before it is subscribed to.
@@ -95,7 +95,7 @@ class Marbles:
         error: Exception | None = None,
         leave_at: float | None = None,
     ) -> None:
-        """Plays a stream and compares it with a drawing: values, moments, and how it ends.
+        """Play a stream and compare it with a drawing: values, moments, and how it ends.
 
         Args:
             source: The stream, or a function that makes it just before it is subscribed to.
@@ -112,7 +112,7 @@ class Marbles:
             raise AssertionError(self._difference(expected, wanted, seen))
 
     def subscriptions(self, source: ColdObservable[Any] | HotObservable[Any]) -> list[tuple[float, float]]:
-        """From which tick to which each subscriber of a source stayed: who never left has infinity.
+        """From which tick to which each subscriber of a source stayed: one that never left has infinity.
 
         An operator that gives the right values can still subscribe twice, or forget to leave.
         """
@@ -140,12 +140,12 @@ class Marbles:
         return records
 
     def _drawn(self, line: str, error: Exception) -> _Played:
-        """What a drawing shows, with ticks from 0."""
+        """Return what a drawing shows, with ticks from 0."""
         shown: list[Any] = self._records(line, 0.0, error)
         return [(round(record.time / self._tick, 6), record.value) for record in shown]
 
     def _several(self, value: Any) -> list[Any] | None:
-        """The values of neighbouring marks, which `parse` takes for one; `None` for what is one."""
+        """Return the values of neighbouring marks, which `parse` takes for one; `None` for what is one."""
         if (
             not isinstance(value, _Itself)
             or len(value) == 1
@@ -158,8 +158,8 @@ class Marbles:
         lines = [f"the stream is not as drawn (a tick is {self._tick:g} s)", f"  drawn: {expected}"]
         if drawing := self._draw(seen):
             lines.append(f"  seen:  {drawing}")
-        told = [[(tick, self._told(item)) for tick, item in items] for items in (wanted, seen)]
-        rows = _side_by_side(*told)
+        named = [[(tick, self._named(item)) for tick, item in items] for items in (wanted, seen)]
+        rows = _side_by_side(*named)
         width = max([len("drawn"), *(len(drawn) for _, drawn, _ in rows)])
         lines += ["", f"      tick  {'drawn':{width}}  seen"]
         lines += [
@@ -168,7 +168,7 @@ class Marbles:
         ]
         return "\n".join(lines)
 
-    def _told(self, item: Notification[Any]) -> str:
+    def _named(self, item: Notification[Any]) -> str:
         if isinstance(item, notification.OnNext):
             mark = self._mark(item.value)
             return f"{mark} = {_brief(item.value)}" if mark else _brief(item.value)
@@ -180,7 +180,7 @@ class Marbles:
         return next((mark for mark, known in self._values.items() if _equal(known, value)), None)
 
     def _draw(self, seen: _Played) -> str | None:
-        """What was seen, as a drawing, where it can be drawn: in whole ticks, with a mark for each value."""
+        """Return what was seen as a drawing, if it can be one: in whole ticks, a mark for each value."""
         moments: dict[float, list[str]] = {}
         for tick, item in seen:
             if isinstance(item, notification.OnNext):
@@ -263,10 +263,10 @@ def _is_mark(value: Any) -> bool:
 def _side_by_side(
     drawn: list[tuple[float, str]], seen: list[tuple[float, str]]
 ) -> list[tuple[float, str, str]]:
-    """The two lists as rows, what is of one moment in one row."""
+    """Return the two lists as rows, what is of one moment in one row."""
     rows: list[tuple[float, str, str]] = []
     for tick in sorted({tick for tick, _ in (*drawn, *seen)}):
-        left, right = ([told for when, told in items if when == tick] for items in (drawn, seen))
+        left, right = ([named for when, named in items if when == tick] for items in (drawn, seen))
         rows += [(tick, one, other) for one, other in zip_longest(left, right, fillvalue="")]
     return rows
 

@@ -46,7 +46,7 @@ _RECORDED = pytest.StashKey[list[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--record-cassettes`."""
+    """Add `--record-cassettes`."""
     parser.getgroup("rxccsdk", "Claude Code sessions (rxccsdk)").addoption(
         "--record-cassettes",
         action="store_true",
@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def loopback_api() -> Iterator[Callable[..., LoopbackApi]]:
-    """Starts a Messages API on loopback that answers from a script: `loopback_api([reply("Hello")])`.
+    """Start a Messages API on loopback that answers from a script: `loopback_api([reply("Hello")])`.
 
     Arguments are those of `rxccsdk.testing.LoopbackApi`. It ends with the test, and what its script raised is
     raised again.
@@ -69,7 +69,7 @@ def loopback_api() -> Iterator[Callable[..., LoopbackApi]]:
 
 @pytest.fixture
 def scripted_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ScriptedCli]]:
-    """Makes a CLI that plays a plan: `SessionOptions(cli_path=scripted_cli(steps().exit(3)).path)`.
+    """Make a CLI that plays a plan: `SessionOptions(cli_path=scripted_cli(steps().exit(3)).path)`.
 
     Arguments are what it does at each prompt, then those of `rxccsdk.testing.ScriptedCli`.
     """
@@ -86,7 +86,7 @@ def scripted_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture
 def claude_cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The real Claude Code CLI's path; `os.environ` is clean for the test.
+    """Return the real Claude Code CLI's path; `os.environ` is clean for the test.
 
     Nothing of the machine's configuration and credentials reaches it, and without `claude_options` it finds
     no API. The test is skipped where no CLI is installed.
@@ -110,7 +110,7 @@ def claude_cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def claude_options(
     claude_cli: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., SessionOptions]:
-    """Makes options for sessions of the real CLI: `claude_options(api, max_turns=2)`.
+    """Make options for sessions of the real CLI: `claude_options(api, max_turns=2)`.
 
     Args (of what it gives):
         api: Who answers: a `LoopbackApi`, or the URL of one.
@@ -142,7 +142,7 @@ class Tapes:
     def __call__(
         self, options: SessionOptions | None = None, *, speed: float = float("inf")
     ) -> ClaudeSession:
-        """Makes a session, to be opened with `async with`.
+        """Make a session, to be opened with `async with`.
 
         Args:
             options: Those of the session. For a replay only those count that do not concern the CLI.
@@ -175,11 +175,11 @@ class Tapes:
         pytest.fail(f"{problem}\n\n{self._advice(again=path.exists())}", pytrace=False)
 
     def problem(self) -> str | None:
-        """The first prompt that is not as recorded, in words."""
+        """Return the first prompt that is not as recorded, in words."""
         return next((tape.problem for tape in self.replayed if tape.problem is not None), None)
 
     def unasked(self) -> Iterator[str]:
-        """What the cassettes have and the test did not ask for, in words."""
+        """Return what the cassettes have and the test did not ask for, in words."""
         for tape in self.replayed:
             if tape.unasked:
                 turns = f"{len(tape.unasked)} of {len(tape.prompts)} recorded turns"
@@ -205,12 +205,12 @@ class Tapes:
 
 @pytest.fixture
 def claude_cassette(request: pytest.FixtureRequest) -> Iterator[Tapes]:
-    """Makes sessions that are recorded once and replayed from then on: `claude_cassette(options)`.
+    """Make sessions that are recorded once and replayed from then on: `claude_cassette(options)`.
 
     With `--record-cassettes` it is a real session, with whatever CLI and account the options lead to, and
     leaves `cassettes/<module>/<test>.jsonl` beside the test's module: paths are made neutral, the account and
     the environment are not in it; look at it before you check it in. Otherwise that file is played. A prompt
-    that differs from the recorded one fails the test with a diff, recorded turns nobody asked for give an
+    that differs from the recorded one fails the test with a diff, recorded turns without a prompt give an
     `UnusedTurnsWarning`, and a missing cassette fails with the command that records it.
 
     Example:
@@ -232,7 +232,7 @@ def claude_cassette(request: pytest.FixtureRequest) -> Iterator[Tapes]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fails a test whose prompt is not on its cassette, also where the program caught that error."""
+    """Fail a test whose prompt is not on its cassette, also where the program caught that error."""
     try:
         result = yield
     except BaseException as error:
@@ -253,6 +253,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says which cassettes were recorded."""
+    """Say which cassettes were recorded."""
     for path in config.stash.get(_RECORDED, []):
         terminalreporter.write_line(f"recorded {os.path.relpath(path)}")

@@ -25,7 +25,7 @@ _tool_numbers = itertools.count()
 
 
 def split_text(text: str, pieces: Pieces = None) -> tuple[str, ...]:
-    """Splits a text into the pieces it is streamed in; joined they are the text again.
+    """Split a text into the pieces it is streamed in; joined they are the text again.
 
     Args:
         text: The whole text.
@@ -91,20 +91,20 @@ class Reply:
     tokens: tuple[int, int] = (25, 10)
 
     def text(self, text: str, *, pieces: Pieces = None, delay: float = 0.0) -> Reply:
-        """Adds a text block, streamed in `pieces` (see `split_text`) with `delay` seconds before each."""
+        """Add a text block, streamed in `pieces` (see `split_text`) with `delay` seconds before each."""
         deltas = ({"type": "text_delta", "text": piece} for piece in split_text(text, pieces))
         return self.block({"type": "text", "text": ""}, *deltas, delay=delay)
 
     def thinking(
         self, text: str, signature: str = "sig", *, pieces: Pieces = None, delay: float = 0.0
     ) -> Reply:
-        """Adds a thinking block with its signature, streamed like a text."""
+        """Add a thinking block with its signature, streamed like a text."""
         deltas = [{"type": "thinking_delta", "thinking": piece} for piece in split_text(text, pieces)]
         deltas.append({"type": "signature_delta", "signature": signature})
         return self.block({"type": "thinking", "thinking": "", "signature": ""}, *deltas, delay=delay)
 
     def redacted(self, data: str) -> Reply:
-        """Adds a block of redacted thinking; it comes whole, without deltas."""
+        """Add a block of redacted thinking; it comes whole, without deltas."""
         return self.block({"type": "redacted_thinking", "data": data})
 
     def tool(
@@ -116,13 +116,13 @@ class Reply:
         pieces: Pieces = None,
         delay: float = 0.0,
     ) -> Reply:
-        """Adds a tool call.
+        """Add a tool call.
 
         Args:
             name: The tool, for instance `"Bash"`.
             input: Its input.
             id: The call's id; by default a new one. A reply that is served twice repeats its ids, so where
-                that matters let a callable script build the reply anew.
+                that matters let a callable script build a new reply.
             pieces: How the input's JSON is split, as for a text.
             delay: Seconds before each piece.
         """
@@ -140,7 +140,7 @@ class Reply:
         background: bool | None = None,
         id: str | None = None,
     ) -> Reply:
-        """Adds a call that starts a sub-agent; `background=None` leaves that choice to the CLI."""
+        """Add a call that starts a sub-agent; `background=None` leaves that choice to the CLI."""
         call: dict[str, Any] = {
             "description": description,
             "prompt": prompt,
@@ -151,19 +151,19 @@ class Reply:
         return self.tool("Agent", call, id=id)
 
     def block(self, start: dict[str, Any], *deltas: dict[str, Any], delay: float = 0.0) -> Reply:
-        """Adds any content block, as the Messages API spells it: for kinds this language has no word for."""
+        """Add any content block, as the Messages API spells it: for kinds this language has no word for."""
         return self._then(Block(start, deltas, delay))
 
     def wait(self, seconds: float, *, mid_block: bool = False) -> Reply:
-        """Pauses; with `mid_block` before the end of the block before it, else after it."""
+        """Pause; with `mid_block` before the end of the block before it, else after it."""
         return self._then(Pause(seconds, mid_block=mid_block))
 
     def until(self, event: threading.Event, *, mid_block: bool = False) -> Reply:
-        """Pauses until a test sets the event: a rendezvous without a sleep."""
+        """Pause until a test sets the event: a rendezvous without a sleep."""
         return self._then(Pause(event=event, mid_block=mid_block))
 
     def cut(self, *, mid_block: bool = True, grace: float = 0.2) -> Reply:
-        """Breaks the connection off here; by default the block before it is left open, half said.
+        """Break the connection off here; by default the block before it is left open, half said.
 
         Args:
             mid_block: Whether the block before it is left open.
@@ -173,15 +173,15 @@ class Reply:
         return self._then(Pause(grace, mid_block=mid_block))._then(Break("cut", mid_block))
 
     def hang(self, *, mid_block: bool = True) -> Reply:
-        """Sends nothing more and keeps the connection open until the client leaves or the server closes."""
+        """Send nothing more and keep the connection open until the client leaves or the server closes."""
         return self._then(Break("hang", mid_block))
 
     def stop(self, reason: str) -> Reply:
-        """Sets the stop reason; the default is `tool_use` after a tool call, else `end_turn`."""
+        """Set the stop reason; the default is `tool_use` after a tool call, else `end_turn`."""
         return replace(self, stop_reason=reason)
 
     def usage(self, *, input_tokens: int = 25, output_tokens: int = 10) -> Reply:
-        """Sets the tokens the reply reports, from which the CLI works out the cost."""
+        """Set the tokens the reply reports, from which the CLI works out the cost."""
         return replace(self, tokens=(input_tokens, output_tokens))
 
     def _then(self, step: Step) -> Reply:
@@ -190,7 +190,7 @@ class Reply:
         return replace(self, steps=(*self.steps, step))
 
     def start_event(self, message_id: str, model: str) -> bytes:
-        """The `message_start` event, the only one that differs from request to request."""
+        """Return the `message_start` event, the only one that differs from request to request."""
         return _event(
             {
                 "type": "message_start",
@@ -208,7 +208,7 @@ class Reply:
         )
 
     def whole(self, message_id: str, model: str) -> dict[str, Any]:
-        """The reply as one message, for a request that did not ask for a stream."""
+        """Return the reply as one message, for a request that did not ask for a stream."""
         return {
             "id": message_id,
             "type": "message",
@@ -276,7 +276,7 @@ class Reply:
 
 
 def reply(text: str | None = None, *, pieces: Pieces = None, delay: float = 0.0) -> Reply:
-    """Begins a reply, with a first text block where `text` is given.
+    """Begin a reply, with a first text block where `text` is given.
 
     Example:
         >>> reply("Hello").tool("Bash", {"command": "ls"}).steps[0].start["type"]
@@ -313,7 +313,7 @@ def _whole_block(block: Block) -> dict[str, Any]:
 
 
 def _merge(parts: list[BodyPart], most: int = 32768) -> list[BodyPart]:
-    """Joins neighbouring events to writes of up to `most` bytes: a system call per delta is slow."""
+    """Join neighbouring events to writes of up to `most` bytes: a system call per delta is slow."""
     merged: list[BodyPart] = []
     run: list[bytes] = []
     size = 0

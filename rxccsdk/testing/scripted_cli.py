@@ -130,7 +130,7 @@ class ScriptedCli:
         return [int(line) for line in self._lines("children")]
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], *, timeout: float = 10.0) -> dict[str, Any]:
-        """Waits (blocking) until a frame has been received that a predicate accepts, and returns it.
+        """Wait (blocking) until a frame has been received that a predicate accepts, and return it.
 
         Raises:
             TimeoutError: None came within `timeout` seconds.
@@ -144,7 +144,7 @@ class ScriptedCli:
         raise TimeoutError(f"no such frame within {timeout:g} s; received: {self.received}")
 
     def close(self) -> None:
-        """Kills the processes of this CLI that still run, and their children (where there is a `/proc`)."""
+        """Kill the processes of this CLI that still run, and their children (where there is a `/proc`)."""
         for pid in [start["pid"] for start in self.starts]:
             _kill(pid, str(self._path))
         for pid in self.children:
@@ -174,7 +174,7 @@ class ScriptedCli:
 
 
 def _kill(pid: int, mark: str) -> None:
-    """Kills a process if its command line still has `mark`: the id may belong to another one by now."""
+    """Kill a process if its command line still has `mark`: the id may belong to another one by now."""
     with contextlib.suppress(OSError):
         if mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The program behind `ScriptedCli`: plays a plan, speaks the CLI's control protocol, notes what it was told.
+"""The program behind `ScriptedCli`: plays a plan, speaks the CLI's control protocol, notes what it receives.
 
 It is copied into a folder of its own and run with `python -IS`: standard library only, few imports, quick to
 start. One thread reads standard input; only the main thread writes, so lines never mix.
@@ -45,7 +45,7 @@ class Program:
         self.children: list[int] = []
 
     def run(self) -> None:
-        """Lives as the plan says, at the most for its lifetime: a forgotten one must not stay for ever."""
+        """Live as the plan says, at the most for its lifetime: a forgotten one must not stay for ever."""
         start = {
             "pid": os.getpid(),
             "argv": sys.argv,
@@ -69,7 +69,7 @@ class Program:
                 self.take(None)
 
     def turn(self, frame: dict[str, Any]) -> None:
-        """Answers one prompt."""
+        """Answer one prompt."""
         self.prompt_uuid = frame.get("uuid") or self.new_id()
         plans = self.plan["prompts"]
         number, self.prompts = self.prompts, self.prompts + 1
@@ -86,7 +86,7 @@ class Program:
             self.lifecycle("cancelled")
 
     def play(self, steps: list[dict[str, Any]]) -> None:
-        """Does steps one after the other, looking between them for what has come in."""
+        """Do steps one after the other, looking between them for what has come in."""
         for step in steps:
             arguments = {name: value for name, value in step.items() if name != "do"}
             do: Callable[..., None] = getattr(self, "do_" + step["do"])
@@ -96,7 +96,7 @@ class Program:
     # What comes in.
 
     def read(self) -> None:
-        """Reads standard input; runs in a thread of its own."""
+        """Read standard input; runs in a thread of its own."""
         rest = b""
         while data := os.read(0, _BATCH):
             *lines, rest = (rest + data).split(b"\n")
@@ -112,7 +112,7 @@ class Program:
         self.inputs.put(None)
 
     def take(self, seconds: float | None) -> bool:
-        """Handles the next frame that comes within some seconds (`None`: for ever); whether there was one."""
+        """Handle the next frame that comes within some seconds (`None`: for ever); whether there was one."""
         try:
             frame = self.inputs.get(timeout=seconds) if seconds != 0 else self.inputs.get_nowait()
         except queue.Empty:
@@ -128,7 +128,7 @@ class Program:
         return True
 
     def control(self, frame: dict[str, Any]) -> None:
-        """Answers a control request as the CLI does, or not, as the plan says."""
+        """Answer a control request as the CLI does, or not, as the plan says."""
         subtype = frame.get("request", {}).get("subtype")
         if not self.plan["answers"].get(subtype, True):
             return
@@ -139,7 +139,7 @@ class Program:
             raise _Interrupted
 
     def on_signal(self, number: int, _: Any) -> None:
-        """Notes a signal; unless the plan ignores it, ends the children and the process, as the CLI does."""
+        """Note a signal; unless the plan ignores it, end the children and the process, as the CLI does."""
         name = signal.Signals(number).name
         self.note("signals", name)
         if name not in self.plan["ignore_signals"]:
@@ -150,7 +150,7 @@ class Program:
     # Steps.
 
     def do_write(self, at: int, size: int, count: int, fill: bool, ends: bool) -> None:
-        """Writes a part of the blob some times, and looks before each batch for an interrupt."""
+        """Write a part of the blob some times, and look before each batch for an interrupt."""
         data = self.blob[at : at + size]
         per_batch = max(1, min(count, _BATCH // max(1, size)))
         for done in range(0, count, per_batch):
@@ -163,47 +163,47 @@ class Program:
             self.is_running = False
 
     def do_copy(self, path: str) -> None:
-        """Copies a file to standard output."""
+        """Copy a file to standard output."""
         with open(path, "rb") as file:
             while data := file.read(_BATCH):
                 self.take(0)
                 self.write(data)
 
     def do_pause(self, seconds: float) -> None:
-        """Waits, open for interrupts."""
+        """Wait, open for interrupts."""
         self.wait(seconds)
 
     def do_silence(self) -> None:
-        """Waits for an interrupt, or for the end of standard input."""
+        """Wait for an interrupt, or for the end of standard input."""
         while not (self.is_eof and self.plan["exit_on_eof"]):
             self.take(None)
 
     def do_until_answer(self) -> None:
-        """Waits for a control response that no earlier step has waited for."""
+        """Wait for a control response that no earlier step has waited for."""
         while not self.answers and not self.is_eof:
             self.take(None)
         self.answers -= 1
 
     def do_stderr(self, text: str) -> None:
-        """Writes to standard error."""
+        """Write to standard error."""
         os.write(2, text.encode())
 
     def do_exit(self, code: int) -> None:
-        """Ends the process."""
+        """End the process."""
         self.leave(code)
 
     def do_close_stdout(self) -> None:
-        """Gives up standard output; what is written later goes nowhere."""
+        """Close standard output; what is written later goes nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
 
     def do_kill_self(self, signal: int) -> None:
-        """Sends itself a signal with its default effect."""
+        """Send itself a signal with its default effect."""
         _kill_self(signal)
 
     def do_spawn_child(self, holds_output: bool) -> None:
-        """Starts a child that outlives us unless somebody ends it."""
+        """Start a child that outlives us unless somebody ends it."""
         outputs = () if holds_output else (1, 2)
         nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, *outputs)]
         pid = os.posix_spawnp("sleep", ["sleep", "1000"], os.environ, file_actions=nowhere, setsid=True)
@@ -213,24 +213,24 @@ class Program:
     # Tools of the steps.
 
     def wait(self, seconds: float) -> None:
-        """Handles what comes in for some seconds."""
+        """Handle what comes in for some seconds."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             self.take(left)
 
     def lifecycle(self, state: str) -> None:
-        """Says what becomes of the prompt, where the plan wants that."""
+        """Say what becomes of the prompt, where the plan wants that."""
         if self.plan["lifecycle"]:
             frame = {"type": "command_lifecycle", "command_uuid": self.prompt_uuid, "state": state}
             self.line({**frame, "uuid": self.new_id(), "session_id": self.session})
 
     def line(self, frame: dict[str, Any]) -> None:
-        """Writes a frame on a line of its own."""
+        """Write a frame on a line of its own."""
         end = b"" if self.at_line_start else b"\n"
         self.write(end + json.dumps(frame).encode() + b"\n")
 
     def write(self, data: bytes) -> None:
-        """Writes all the bytes to standard output."""
+        """Write all the bytes to standard output."""
         if data:
             self.at_line_start = data.endswith(b"\n")
         view = memoryview(data)
@@ -241,23 +241,23 @@ class Program:
             self.leave(1)
 
     def filled(self, data: bytes) -> bytes:
-        """Puts ids for the marks in some lines."""
+        """Put ids for the marks in some lines."""
         data = data.replace(b"$uuid", self.prompt_uuid.encode()).replace(b"$session", self.session.encode())
         first, *others = data.split(b"$new")
         return b"".join([first, *(self.new_id().encode() + part for part in others)])
 
     def new_id(self) -> str:
-        """A new id, in the shape of a uuid."""
+        """Return a new id, in the shape of a uuid."""
         self.ids += 1
         return _new_id(self.ids)
 
     def note(self, name: str, line: str) -> None:
-        """Appends a line to one of the files the test reads, in one write."""
+        """Append a line to one of the files the test reads, in one write."""
         with open(os.path.join(self.folder, name), "ab", buffering=0) as file:
             file.write(line.encode() + b"\n")
 
     def leave(self, code: int) -> NoReturn:
-        """Ends the process without waiting for the reading thread."""
+        """End the process without waiting for the reading thread."""
         os._exit(code)
 
 
@@ -273,7 +273,7 @@ def _new_id(number: int) -> str:
 
 
 def _batches(data: bytes) -> Iterator[bytes]:
-    """Cuts lines into batches at the ends of lines."""
+    """Cut lines into batches at the ends of lines."""
     start = 0
     while start < len(data):
         end = data.rfind(b"\n", start, start + _BATCH) + 1 or data.find(b"\n", start) + 1 or len(data)
@@ -291,7 +291,7 @@ def _option(name: str) -> str | None:
 
 
 def main() -> None:
-    """Plays the plan that lies beside this file; `--version` is answered, and noted nowhere."""
+    """Play the plan that lies beside this file; `--version` is answered, and noted nowhere."""
     program = Program(os.path.dirname(os.path.realpath(__file__)))
     if {"-v", "--version"} & set(sys.argv[1:]):
         print(f"{program.plan['version']} (Claude Code)")

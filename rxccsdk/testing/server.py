@@ -54,7 +54,7 @@ class ApiServer:
         return f"http://{host!s}:{port}"
 
     def close(self) -> None:
-        """Ends all connections, and returns when no thread is left."""
+        """End all connections, and return when no thread is left."""
         self._http.closing.set()
         if self._thread.is_alive():
             self._http.shutdown()
@@ -82,7 +82,7 @@ class _Http(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
-    # socketserver does not remember daemon threads, so that nobody could join them.
+    # socketserver does not remember daemon threads, so that they could not be joined.
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(
             target=self.process_request_thread,
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Writes no log."""
+        """Write no log."""
 
     def do_HEAD(self) -> None:
         self._answer(200, b"")
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._listen(min(left, _TICK))
 
     def _listen(self, seconds: float) -> None:
-        """Waits, unless the client leaves or the server closes: then a socket has something to read."""
+        """Wait, unless the client leaves or the server closes: then a socket has something to read."""
         before = self.connection.gettimeout()
         self.connection.settimeout(seconds)
         try:

@@ -45,54 +45,54 @@ class Steps:
     all: tuple[Step, ...] = ()
 
     def frame(self, *frames: Frame) -> Steps:
-        """Writes each frame as one line of JSON, with `$uuid`, `$session` and `$new` filled in."""
+        """Write each frame as one line of JSON, with `$uuid`, `$session` and `$new` filled in."""
         return self._then(Write(frames))
 
     def raw(self, data: bytes) -> Steps:
-        """Writes bytes as they are: half a line, invalid UTF-8, no JSON at all."""
+        """Write bytes as they are: half a line, invalid UTF-8, no JSON at all."""
         return self._then(Write(data))
 
     def repeat(self, content: bytes | Frame | Sequence[Frame], count: int) -> Steps:
-        """Writes bytes, a frame or several frames `count` times."""
+        """Write bytes, a frame or several frames `count` times."""
         if isinstance(content, bytes):
             return self._then(Write(content, count))
         frames = (content,) if isinstance(content, dict) else tuple(content)
         return self._then(Write(frames, count))
 
     def file(self, path: str | os.PathLike[str]) -> Steps:
-        """Copies a file to standard output as it is, for instance a log of the real CLI."""
+        """Copy a file to standard output as it is, for instance a log of the real CLI."""
         return self._do("copy", path=str(Path(path).resolve()))
 
     def pause(self, seconds: float) -> Steps:
-        """Does nothing for some seconds; an interrupt ends the pause and the plan."""
+        """Do nothing for some seconds; an interrupt ends the pause and the plan."""
         return self._do("pause", seconds=seconds)
 
     def silence(self) -> Steps:
-        """Says nothing any more, until an interrupt or the end of standard input."""
+        """Say nothing any more, until an interrupt or the end of standard input."""
         return self._do("silence")
 
     def until_answer(self) -> Steps:
-        """Waits for a `control_response`, the answer to a `control_request` frame written before."""
+        """Wait for a `control_response`, the answer to a `control_request` frame written before."""
         return self._do("until_answer")
 
     def stderr(self, text: str) -> Steps:
-        """Writes to standard error."""
+        """Write to standard error."""
         return self._do("stderr", text=text)
 
     def exit(self, code: int = 0) -> Steps:
-        """Ends the process at once."""
+        """End the process at once."""
         return self._do("exit", code=code)
 
     def close_stdout(self) -> Steps:
-        """Closes standard output, and lives on."""
+        """Close standard output, and lives on."""
         return self._do("close_stdout")
 
     def kill_self(self, signal: int = signals.SIGKILL) -> Steps:
-        """Sends itself a signal with its default effect, even one that is otherwise ignored."""
+        """Send itself a signal with its default effect, even one that is otherwise ignored."""
         return self._do("kill_self", signal=int(signal))
 
     def spawn_child(self, *, holds_output: bool = False) -> Steps:
-        """Starts `sleep 1000` in a session of its own, as the CLI starts Bash.
+        """Start `sleep 1000` in a session of its own, as the CLI starts Bash.
 
         With `holds_output` it keeps our standard output open, so that a reader of it never sees its end.
         """
@@ -106,7 +106,7 @@ class Steps:
 
 
 def steps(*frames: Frame) -> Steps:
-    """Begins a plan, with the given frames to write first.
+    """Begin a plan, with the given frames to write first.
 
     Example:
         >>> len(steps({"type": "result"}).pause(0.1).exit(2).all)
@@ -116,7 +116,7 @@ def steps(*frames: Frame) -> Steps:
 
 
 def compile_steps(plan: Steps, blob: bytearray, *, lifecycle: bool) -> list[dict[str, Any]]:
-    """Makes a plan what the scripted program reads: JSON, with the bytes to write appended to `blob`.
+    """Make a plan what the scripted program reads: JSON, with the bytes to write appended to `blob`.
 
     Big plans would otherwise cost the program its quick start.
     """
@@ -139,7 +139,7 @@ def compile_steps(plan: Steps, blob: bytearray, *, lifecycle: bool) -> list[dict
 
 
 def to_line(frame: Frame) -> bytes:
-    """A frame as the CLI writes it: compact JSON in UTF-8, escapes only for lone surrogates."""
+    """Return a frame as the CLI writes it: compact JSON in UTF-8, escapes only for lone surrogates."""
     try:
         return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     except UnicodeEncodeError:

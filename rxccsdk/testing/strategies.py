@@ -74,7 +74,7 @@ class _Draft:
 
 
 def texts(*, max_fragments: int = 12) -> st.SearchStrategy[str]:
-    """Text that is hard to cut: combining marks, emoji, CRLF, code fences. It always shows something."""
+    """Return text that is hard to cut: combining marks, emoji, CRLF, fences. It always shows something."""
     fragments = st.one_of(st.sampled_from(_FRAGMENTS), st.text(st.characters(codec="utf-8"), max_size=5))
     joined = st.lists(fragments, min_size=1, max_size=max_fragments).map("".join)
     return joined.map(lambda text: text if text.strip() else text + ".")
@@ -139,7 +139,7 @@ class _Turn:
         self._main.append(_Draft(kind, fields, **place))
 
     def _aside(self) -> None:
-        """Perhaps something that is nobody's words."""
+        """Perhaps something that is no agent's text."""
         kind = self.draw(st.integers(0, 9))
         if kind == 0:
             self._add(SystemChunk, "status", {"status": "requesting"})
@@ -201,7 +201,7 @@ class _Turn:
             self._add(ToolUseChunk, tool, "Bash", {"command": "ls"}, block=name, **place)
 
     def _break_off(self, first: int, message_id: str, *, interrupt: bool) -> None:
-        """Retract the blocks of the message at hand from some block on, then say again or go on."""
+        """Retract the blocks of the current message from some block on, then repeat or go on."""
         names: dict[str, None] = {draft.block: None for draft in self._main[first:] if draft.block}
         if self.draw(st.booleans()):  # a tool call whose input never completes, nor perhaps begins
             self._tool_cut_off(message_id, names)
@@ -236,7 +236,7 @@ class _Turn:
         self._add(ToolResultChunk, tool, "a file", self.draw(st.booleans()))
 
     def _work_of(self, agent: str) -> list[_Draft]:
-        """What a sub-agent says and does: whole blocks, never pieces."""
+        """Return what a sub-agent says and does: whole blocks, never pieces."""
         work = [_Draft(UserChunk, ("Look around.",), agent)]
         for _ in range(self.draw(st.integers(1, 3))):
             message_id = self._name("msg_")
@@ -266,7 +266,7 @@ class _Turn:
         self._add(ResultChunk, *fields, {}, cost, cost, 1234, 2, "session")
 
     def _merged(self) -> list[_Draft]:
-        """The sub-agents' work among the main agent's, each in its order, none after the result."""
+        """Return the sub-agents' work among the main agent's, each in its order, none after the result."""
         places: list[tuple[int, _Draft]] = [(at, draft) for at, draft in enumerate(self._main)]
         for start, work in self._others:
             at = start

@@ -60,7 +60,7 @@ class Transport(Protocol):
         """
 
     def hand_to_sdk(self, frame: Frame) -> None:
-        """Give the SDK a control frame of the CLI."""
+        """Return the SDK a control frame of the CLI."""
 
     async def terminate(self) -> None:
         """End it although it does not answer, step by step, up to the means that cannot be ignored."""

@@ -46,7 +46,7 @@ class ClaudeAgentDriver:
         self.options: ClaudeAgentOptions = merged(given, ours, **always)
 
     def command(self) -> list[str]:
-        """The command line the SDK would start."""
+        """Return the command line the SDK would start."""
         configured = self.options
         if configured.can_use_tool is not None:
             configured = replace(configured, permission_prompt_tool_name="stdio")
@@ -59,7 +59,7 @@ class ClaudeAgentDriver:
         return transport._build_command()
 
     def environment(self) -> dict[str, str]:
-        """The environment the SDK would start it in."""
+        """Return the environment the SDK would start it in."""
         env = {**inherited_environment(self.options.cwd), **self.options.env}
         env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
         if self.options.enable_file_checkpointing:
@@ -67,7 +67,7 @@ class ClaudeAgentDriver:
         return env
 
     def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
-        """The SDK's own `query()`, over our transport."""
+        """Return the SDK's own `query()`, over our transport."""
         return query(prompt=prompts, options=self.options, transport=cast(Any, transport))
 
     def rewrite(self, frame: Frame) -> Frame:

@@ -43,7 +43,7 @@ class ClaudeCodeDriver:
         self._permission: ContextVar[Frame | None] = ContextVar("permission", default=None)
 
     def command(self) -> list[str]:
-        """The command line the SDK would start."""
+        """Return the command line the SDK would start."""
         configured = self.options
         if configured.can_use_tool is not None:
             configured = replace(configured, permission_prompt_tool_name="stdio")
@@ -54,11 +54,11 @@ class ClaudeCodeDriver:
         return transport._build_command()
 
     def environment(self) -> dict[str, str]:
-        """The environment the SDK would start it in."""
+        """Return the environment the SDK would start it in."""
         return {**inherited_environment(self.options.cwd), **self.options.env}
 
     def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
-        """The SDK's own `query()`, over our transport."""
+        """Return the SDK's own `query()`, over our transport."""
         options = self.options
         if options.can_use_tool is not None:
             options = replace(options, can_use_tool=self._remember)

@@ -95,7 +95,7 @@ class CliTransport:
             self._recorder.sent(data, self.time())
 
     def hand_to_sdk(self, frame: Frame) -> None:
-        """Give the SDK a control frame of the CLI."""
+        """Return the SDK a control frame of the CLI."""
         if frame.get("type") == "control_response":
             self._note_initialized(frame["response"])
         self._sdk.put(frame)

@@ -81,13 +81,13 @@ class SdkDriver(Protocol):
         """The SDK's own options, ours put in."""
 
     def command(self) -> list[str]:
-        """The command line the SDK would start."""
+        """Return the command line the SDK would start."""
 
     def environment(self) -> dict[str, str]:
-        """The environment it would start it in."""
+        """Return the environment it would start it in."""
 
     def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
-        """The SDK's own `query()`, over our transport."""
+        """Return the SDK's own `query()`, over our transport."""
 
     def rewrite(self, frame: Frame) -> Frame:
         """Mend what the SDK writes to the CLI, where today's CLI expects something else."""
@@ -119,7 +119,7 @@ def merged(given: _O, ours: dict[str, Any], **always: Any) -> _O:
 
 
 def shared_options(options: LaunchOptions) -> dict[str, Any]:
-    """Our options that both SDKs know by the same name."""
+    """Return our options that both SDKs know by the same name."""
     return {
         "model": options.model,
         "system_prompt": options.system_prompt,
