@@ -49,7 +49,7 @@ def main() -> None:
     folder = arguments.out or (None if arguments.quick else RESULTS)
     console = Console()
     for measure in MEASURES:
-        if arguments.only not in (None, measure.name):
+        if arguments.only and measure.name not in arguments.only:
             continue
         tables = []
         for case in measure.cases(arguments.quick):
@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, help="how many times each contender runs (default: 5)")
     parser.add_argument(
-        "--only", choices=[measure.name for measure in MEASURES], help="run this measure only"
+        "--only", nargs="+", choices=[measure.name for measure in MEASURES], help="run these measures only"
     )
     parser.add_argument(
         "--quick",

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from benchmarks.sdk_loops import AGENT_SDK, CODE_SDK, Sdk
@@ -35,8 +35,8 @@ class CpuWatch:
 
 
 def _cpu() -> float:
-    times = os.times()
-    return times.user + times.system
+    usage = getrusage(RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 async def ours(cli: Path, watch: CpuWatch, on_text: Callable[[str], object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.paced_program import ALL, NOW
 from rxccsdk.testing import Frame, init_frame, message, reply, result_frame
-from rxccsdk.testing.steps import to_line
+from rxccsdk.testing.frames import to_line
 
 STAMP = NOW.decode()
 """A piece that arrives as the time at which it was written, `time.monotonic_ns()`, which is ours too."""

@@ -38,7 +38,7 @@ from rxccsdk import (
     testing,
 )
 from rxccsdk.testing import reply
-from rxccsdk.testing.steps import to_line
+from rxccsdk.testing.frames import to_line
 
 _PAGE = 1000  # characters at least
 BATCH = 2048  # chunks that are handed over before the event loop has its turn, as a turn does with its log

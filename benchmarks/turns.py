@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rxccsdk.testing import Frame, ScriptedCli, init_frame, result_frame, steps, text_turn
-from rxccsdk.testing.frames import MODEL
-from rxccsdk.testing.steps import to_line
+from rxccsdk.testing.frames import MODEL, to_line
 
 _BLOCK = 250_000  # characters
 _SESSION = "9b8d0f64-caef-4aba-856d-e790d0497782"

@@ -225,6 +225,13 @@ async def test_odd_read_boundaries_invalid_utf_8_and_lone_surrogates(scripted: S
     response.model_dump_json()
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between one means of ending a process and the next, harder one passes less time."""
+    monkeypatch.setattr("rxccsdk.transport.process._GRACE", 0.4)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_cli_that_does_not_answer_interrupts_is_ended(scripted: Scripted) -> None:
     plan = steps(*half_a_message("half an ")).spawn_child().silence()
     session = scripted(
@@ -257,6 +264,7 @@ async def test_a_cli_that_does_not_answer_interrupts_is_ended(scripted: Scripted
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_closing_a_deaf_session_is_bounded_and_leaves_nothing(scripted: Scripted) -> None:
     plan = steps(*half_a_message("half an ")).spawn_child(holds_output=True).silence()
     session = scripted(

@@ -265,7 +265,7 @@ async def test_waiting_for_a_permission_is_no_stall(real: Real) -> None:
     states: list[str] = []
 
     async def slowly(tool: str, given: dict[str, Any], context: Any) -> Any:
-        await asyncio.sleep(4.0)
+        await asyncio.sleep(1.5)
         return module.PermissionResultAllow()
 
     def note(chunk: SystemChunk) -> None:
@@ -275,6 +275,6 @@ async def test_waiting_for_a_permission_is_no_stall(real: Real) -> None:
     async with real(touching, sdk_options=sdk_options(real.backend, can_use_tool=slowly)) as session:
         turn = session.stream("go")
         turn.pipe(cc.of_type(SystemChunk)).subscribe(note)
-        response = await turn.pipe(cc.stall(first=60, between=3.0), cc.to_response())
+        response = await turn.pipe(cc.stall(first=60, between=1.0), cc.to_response())
     assert response.content == "try \n\ndone"
     assert "requires_action" in states

@@ -33,13 +33,13 @@ Frame = dict[str, Any]
 
 @dataclass
 class Run:
-    """A finished run of the real CLI."""
+    """A completed run of the real CLI."""
 
     frames: list[Frame]
     code: int
 
     def of(self, type: str, subtype: str | None = None) -> list[Frame]:
-        """The frames of a kind."""
+        """Return the frames of a kind."""
         return [f for f in self.frames if f["type"] == type and subtype in (None, f.get("subtype"))]
 
     @property
@@ -54,7 +54,7 @@ class Run:
         return [f["event"]["delta"] for f in self.of("stream_event") if "delta" in f["event"]]
 
     def streamed(self, name: str = "text") -> str:
-        """What the deltas join to."""
+        """Return the concatenation of the deltas."""
         return "".join(delta.get(name, "") for delta in self.deltas)
 
     @property
@@ -68,7 +68,7 @@ Ask = Callable[..., Run]
 
 
 def start(api: LoopbackApi, home: Path, *arguments: str, **extra: str) -> subprocess.Popen[bytes]:
-    """Starts the real CLI with nothing but a clean environment."""
+    """Start the real CLI in a clean environment."""
     work = home / "work"
     work.mkdir(exist_ok=True)
     command = [str(CLI), "-p", "hello", "--output-format", "stream-json", "--verbose", *arguments]
@@ -84,7 +84,7 @@ def start(api: LoopbackApi, home: Path, *arguments: str, **extra: str) -> subpro
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Iterator[Ask]:
-    """Runs the real CLI once against an API, to its end."""
+    """Run the real CLI once against an API, until it exits."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(api: LoopbackApi, *arguments: str, partial: bool = True, **extra: str) -> Run:
@@ -101,7 +101,7 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
 
 
 def api_threads() -> list[threading.Thread]:
-    """The threads of all loopback APIs that still run."""
+    """Return the running threads of all loopback APIs."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("loopback-api")]
 
 
@@ -140,7 +140,7 @@ def test_a_tool_call_really_runs(ask: Ask) -> None:
 
 
 @needs_cli
-def test_a_sub_agent_is_told_from_the_main_agent(ask: Ask) -> None:
+def test_requests_of_a_sub_agent_are_recognized(ask: Ask) -> None:
     main = [reply().agent("count the files", background=False), reply("all done")]
     with LoopbackApi(main, agents=[reply("there are three")]) as api:
         run = ask(api)
@@ -259,11 +259,11 @@ def test_an_exception_of_the_script_surfaces(ask: Ask) -> None:
     assert len(api.errors) == 1
 
 
-# From here on without the CLI.
+# Without the CLI.
 
 
 def post(api: LoopbackApi, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
-    """Asks the API directly."""
+    """Call the API directly."""
     connection = http.client.HTTPConnection(urlsplit(api.url).netloc, timeout=10)
     try:
         connection.request("POST", path, json.dumps(body))
@@ -274,7 +274,7 @@ def post(api: LoopbackApi, path: str, body: dict[str, Any]) -> tuple[int, bytes]
 
 
 def user(*texts: str) -> dict[str, Any]:
-    """A user message."""
+    """Return a user message."""
     return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
 
 

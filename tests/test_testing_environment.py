@@ -1,4 +1,4 @@
-"""The environment of a CLI under test has nothing of the machine's."""
+"""A CLI under test is isolated from the machine, and importing the package stays cheap."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import rxccsdk.testing
 from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, environment
 
+HERE = Path(__file__).parent.parent
 LOOPBACK = "http://127.0.0.1:1"
 
 
@@ -57,12 +59,29 @@ def test_os_environ_is_swapped_and_restored() -> None:
 
 def test_importing_imports_no_sdk_and_no_test_framework() -> None:
     code = (
-        "import sys, rxccsdk.testing as t; t.bundled_cli();"
+        "import sys, rxccsdk.testing as t; t.bundled_cli(); [getattr(t, name) for name in t.__all__];"
         "print(sorted({'claude_agent_sdk', 'claude_code_sdk', 'pytest', 'mcp'} & set(sys.modules)))"
     )
-    here = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_public_name_is_importable_in_any_order() -> None:
+    # Importing a submodule sets an attribute of the package: none may replace a public name.
+    code = (
+        "import importlib, pkgutil, rxccsdk.testing as t\n"
+        "for module in pkgutil.iter_modules(t.__path__, 'rxccsdk.testing.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print({name for name in t.__all__ if type(getattr(t, name)).__name__ == 'module'})\n"
+        "print(set(t.__all__) - set(dir(t)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\nset()\n"
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'rxccsdk.testing' has no attribute 'no_such_name'"):
+        _ = rxccsdk.testing.no_such_name
 
 
 def test_the_bundled_cli_is_found() -> None:

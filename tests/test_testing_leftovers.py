@@ -1,4 +1,4 @@
-"""What `assert_clean` finds, how it says so, and what it lets pass."""
+"""What `assert_clean` finds, how it reports it, and what it ignores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 def left_by(program: Callable[[], _T]) -> tuple[str, _T]:
-    """What is said of what a program leaves, and what the program returned."""
+    """Return the report on what a program leaks, and what the program returned."""
     returned: list[_T] = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The pytest plugin as its users meet it: each test runs a pytest of its own."""
+"""The pytest plugin, from the outside: each test runs pytest in a subprocess."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs pytest with the plugin on test files: `run("--record-cassettes", test_it="...")`."""
+    """Run pytest with the plugin on test files: `run("--record-cassettes", test_it="...")`."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path]))
     options = "-p no:cacheprovider -p rxccsdk.testing.plugin -o asyncio_mode=auto"
     monkeypatch.setenv("PYTEST_ADDOPTS", f"{options} -o asyncio_default_fixture_loop_scope=function")
@@ -223,7 +223,7 @@ def test_cassettes(
         result = run("--record-cassettes", test_bot=BOT + RECORDED)
         monkeypatch.delenv("CLI")
     result.assert_outcomes(passed=4)
-    tapes = pytester.path / "cassettes"
+    recorded = pytester.path / "cassettes"
     result.stdout.fnmatch_lines(
         [
             "recorded cassettes/test_bot/TestBot.test_sync[[]a-b[]]-????????.jsonl",
@@ -233,17 +233,17 @@ def test_cassettes(
             "recorded cassettes/test_bot/test_anyio[[]asyncio[]].jsonl",
         ]
     )
-    assert len([*tapes.rglob("*")]) == 6, "and no draft is left"
-    whole = "".join(path.read_text() for path in tapes.rglob("*.jsonl"))
+    assert len([*recorded.rglob("*")]) == 6, "and no draft is left"
+    whole = "".join(path.read_text() for path in recorded.rglob("*.jsonl"))
     assert "Read /home/user/tmp/a" in whole
     assert str(pytester.path.parent) not in whole
     assert "control_re" not in whole
 
     for other in ("changed", "fewer"):
-        shutil.copytree(tapes / "test_bot", tapes / f"test_{other}")
-    (tapes / "test_changed/test_anyio[asyncio].jsonl").rename(tapes / "test_changed/test_anyio.jsonl")
-    damaged = (tapes / "test_bot/test_fixture.jsonl").read_text()
-    (tapes / "test_fewer/test_damaged.jsonl").write_text(damaged[: len(damaged) // 2])
+        shutil.copytree(recorded / "test_bot", recorded / f"test_{other}")
+    (recorded / "test_changed/test_anyio[asyncio].jsonl").rename(recorded / "test_changed/test_anyio.jsonl")
+    damaged = (recorded / "test_bot/test_fixture.jsonl").read_text()
+    (recorded / "test_fewer/test_damaged.jsonl").write_text(damaged[: len(damaged) // 2])
     result = run("-rA", test_bot=BOT + RECORDED, test_changed=BOT + CHANGED, test_fewer=BOT + FEWER)
     result.assert_outcomes(passed=6, failed=6, warnings=1)
     # Where the program hid the error the diff is the failure; where the test failed anyway it is a note.
@@ -331,7 +331,7 @@ async def test_options_for_output_count_in_a_replay(
     async with replayed:
         await replayed.query(replayed.prompts[0])
     assert capsys.readouterr().out.startswith("Backpressure is")
-    assert replayed.unasked == []
+    assert replayed.unused == []
 
 
 def test_images_are_told_apart_without_being_shown(tmp_path: Path) -> None:
@@ -372,13 +372,29 @@ def test_nothing_to_make_neutral() -> None:
     assert Neutral({Path("/"): "/home/user"}).text("/ or /srv") == "/ or /srv"
 
 
-def test_importing_the_plugin_imports_no_sdk() -> None:
-    code = (
-        "import sys, rxccsdk.testing.plugin;"
-        "print(sorted({'claude_agent_sdk', 'claude_code_sdk', 'mcp', 'hypothesis'} & set(sys.modules)))"
+def test_an_unrelated_run_imports_nothing_but_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pathlib, sys\n"
+        "def test_it(tmp_path): pass\n"
+        "def test_modules(): pathlib.Path('modules').write_text('\\n'.join(sys.modules))\n"
     )
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+    def modules(*options: str) -> set[str]:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+        subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+        return set((tmp_path / "modules").read_text().split())
+
+    added = modules("-p", "rxccsdk.testing.plugin") - modules()
+    assert added == {"rxccsdk", "rxccsdk.testing", "rxccsdk.testing.plugin"}
+
+
+def test_the_warning_in_a_filter_imports_no_session() -> None:
+    # pytest resolves the classes named in `filterwarnings` in every run.
+    code = "import sys; from rxccsdk.testing import UnusedTurnsWarning; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    own = {name for name in done.stdout.split() if name.startswith("rxccsdk")}
+    assert own == {"rxccsdk", "rxccsdk.testing", "rxccsdk.testing.claude_cassette"}
 
 
 def test_pytest_finds_the_plugin_where_rxccsdk_is_installed() -> None:

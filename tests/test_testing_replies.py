@@ -1,4 +1,4 @@
-"""The language of scripted replies, and the bytes it makes."""
+"""Scripted replies and their encoding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxccsdk.testing import Reply, http_error, reply, split_text
-from rxccsdk.testing.replies import Break, Pause
+from rxccsdk.testing.reply_steps import Break, Pause
 
 
 def events(answer: Reply) -> list[dict[str, Any]]:
-    """All events after `message_start`."""
+    """Return all events after `message_start`."""
     data = b"".join(item for item in answer.body if isinstance(item, bytes)).decode()
     parsed = []
     for record in data.split("\n\n")[:-1]:

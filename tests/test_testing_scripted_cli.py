@@ -1,4 +1,4 @@
-"""The scripted CLI, spoken to by a plain subprocess."""
+"""The scripted CLI as a plain subprocess."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from rxccsdk.testing import (
     Frame,
+    Plan,
     ScriptedCli,
     message,
     reply,
@@ -25,12 +26,11 @@ from rxccsdk.testing import (
     tool_result,
     turn,
 )
-from rxccsdk.testing.scripted_cli import Plan
 
 LOGS = Path(__file__).parent / "logs"
 
 
-class Talk:
+class Connection:
     """A running scripted CLI and its pipes."""
 
     def __init__(self, cli: ScriptedCli, *arguments: str) -> None:
@@ -47,32 +47,32 @@ class Talk:
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Writes a frame."""
+        """Write a frame."""
         self.stdin.write(json.dumps(frame).encode() + b"\n")
         self.stdin.flush()
 
     def prompt(self, uuid: str = "U") -> None:
-        """Sends a user frame."""
+        """Send a user frame."""
         self.send({"type": "user", "uuid": uuid, "message": {"role": "user", "content": "hi"}})
 
     def control(self, subtype: str) -> None:
-        """Sends a control request."""
+        """Send a control request."""
         self.send({"type": "control_request", "request_id": f"r-{subtype}", "request": {"subtype": subtype}})
 
     def read(self) -> Frame:
-        """The next frame."""
+        """Return the next frame."""
         frame: Frame = json.loads(self.stdout.readline())
         return frame
 
     def until(self, wanted: Callable[[Frame], bool]) -> list[Frame]:
-        """The frames up to a wanted one."""
+        """Return the frames up to the first that matches, including it."""
         frames = [self.read()]
         while not wanted(frames[-1]):
             frames.append(self.read())
         return frames
 
     def kill(self) -> None:
-        """Ends the process, whatever state it is in."""
+        """Kill the process, whatever its state."""
         self.process.kill()
         self.process.wait()
         for pipe in (self.stdin, self.stdout, self.process.stderr):
@@ -81,48 +81,48 @@ class Talk:
                     pipe.close()
 
     def end(self) -> tuple[bytes, int]:
-        """Closes standard input; what is still written, and the exit code."""
+        """Close standard input; return the rest of the output and the exit code."""
         output, _ = self.process.communicate(timeout=10)
         return output, self.process.returncode
 
 
-Start = Callable[..., Talk]
+Start = Callable[..., Connection]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts scripted CLIs, and ends what they leave."""
-    talks: list[Talk] = []
+    """Start scripted CLIs, and kill what they leave."""
+    connections: list[Connection] = []
 
-    def make(prompts: Sequence[Plan] = (), *arguments: str, **options: Any) -> Talk:
-        cli = ScriptedCli(tmp_path / str(len(talks)), prompts, **{"lifetime": 30, **options})
-        talks.append(Talk(cli, *arguments))
-        return talks[-1]
+    def make(prompts: Sequence[Plan] = (), *arguments: str, **options: Any) -> Connection:
+        cli = ScriptedCli(tmp_path / str(len(connections)), prompts, **{"lifetime": 30, **options})
+        connections.append(Connection(cli, *arguments))
+        return connections[-1]
 
     yield make
-    for talk in talks:
-        talk.kill()
-        talk.cli.close()
+    for connection in connections:
+        connection.kill()
+        connection.cli.close()
 
 
 def is_result(frame: Frame) -> bool:
-    """Whether a frame is a result."""
+    """Return whether a frame is a result."""
     return bool(frame["type"] == "result")
 
 
 def is_state(state: str) -> Callable[[Frame], bool]:
-    """Picks a lifecycle frame."""
+    """Return a predicate for the lifecycle frame of a state."""
     return lambda frame: frame.get("state") == state
 
 
 def streamed(frames: list[Frame]) -> str:
-    """What the text deltas join to."""
+    """Return the concatenation of the text deltas."""
     events = [frame["event"] for frame in frames if frame["type"] == "stream_event"]
     return "".join(event["delta"].get("text", "") for event in events if "delta" in event)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; an orphan that is dead may wait long for somebody to reap it."""
+    """Return whether a process runs; a dead orphan may stay a zombie for long."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -130,17 +130,17 @@ def is_alive(pid: int) -> bool:
 
 
 def shape(frame: Frame) -> tuple[str, ...]:
-    """What a frame is, without its content."""
+    """Return the kind of a frame, without its content."""
     event = frame.get("event", {})
     return frame["type"], frame.get("subtype", ""), event.get("type", "")
 
 
 def test_a_turn_has_the_ids_of_its_prompt_and_session(start: Start) -> None:
-    talk = start([text_turn("hello wörld 😀", pieces=4)], "--session-id", "S")
-    talk.control("initialize")
-    assert talk.read()["response"]["request_id"] == "r-initialize"
-    talk.prompt("U-1")
-    frames = talk.until(is_state("completed"))
+    connection = start([text_turn("hello wörld 😀", pieces=4)], "--session-id", "S")
+    connection.control("initialize")
+    assert connection.read()["response"]["request_id"] == "r-initialize"
+    connection.prompt("U-1")
+    frames = connection.until(is_state("completed"))
     assert [frame["command_uuid"] for frame in frames if "command_uuid" in frame] == ["U-1"] * 3
     assert streamed(frames) == "hello wörld 😀"
     assert {frame["session_id"] for frame in frames} == {"S"}
@@ -148,10 +148,10 @@ def test_a_turn_has_the_ids_of_its_prompt_and_session(start: Start) -> None:
     assert len(set(ids)) == len(ids)
     (result,) = filter(is_result, frames)
     assert (result["result"], result["user_message_uuids"]) == ("hello wörld 😀", ["U-1"])
-    assert talk.end() == (b"", 0)
-    assert [frame["type"] for frame in talk.cli.received] == ["control_request", "user"]
-    assert talk.cli.argv == ["--session-id", "S"]
-    assert {"ONE", "TWO"} <= set(talk.cli.environ_names)
+    assert connection.end() == (b"", 0)
+    assert [frame["type"] for frame in connection.cli.received] == ["control_request", "user"]
+    assert connection.cli.argv == ["--session-id", "S"]
+    assert {"ONE", "TWO"} <= set(connection.cli.environ_names)
 
 
 def test_the_builders_make_the_frames_of_the_real_cli(start: Start) -> None:
@@ -161,9 +161,9 @@ def test_the_builders_make_the_frames_of_the_real_cli(start: Start) -> None:
     event_types = [frame["event"]["type"] for frame in second]
     ours = message(reply("first block complete ").text("one two three "))
     assert [f["event"]["type"] for f in ours if f["type"] == "stream_event"] == event_types
-    talk = start([text_turn("first ")])
-    talk.prompt()
-    made = {shape(frame): frame for frame in talk.until(is_state("completed"))}
+    connection = start([text_turn("first ")])
+    connection.prompt()
+    made = {shape(frame): frame for frame in connection.until(is_state("completed"))}
     for frame in reversed(real):
         if shape(frame) in made and not is_result(frame):
             known = {key for other in real if shape(other) == shape(frame) for key in other}
@@ -175,84 +175,86 @@ def test_the_builders_make_the_frames_of_the_real_cli(start: Start) -> None:
 
 
 def test_old_clis_name_no_prompt(start: Start) -> None:
-    talk = start([text_turn("hello")], lifecycle=False)
-    talk.prompt()
-    frames = talk.until(is_result)
+    connection = start([text_turn("hello")], lifecycle=False)
+    connection.prompt()
+    frames = connection.until(is_result)
     assert not any("command_uuid" in frame or "user_message_uuids" in frame for frame in frames)
 
 
 def test_an_interrupt_ends_the_running_prompt(start: Start) -> None:
-    talk = start([steps(*message(reply("some words"))).silence(), text_turn("next")])
-    talk.prompt("U-1")
-    talk.until(lambda frame: frame.get("event", {}).get("type") == "message_stop")
-    talk.control("interrupt")
-    answer, *frames = talk.until(is_state("cancelled"))
+    connection = start([steps(*message(reply("some words"))).silence(), text_turn("next")])
+    connection.prompt("U-1")
+    connection.until(lambda frame: frame.get("event", {}).get("type") == "message_stop")
+    connection.control("interrupt")
+    answer, *frames = connection.until(is_state("cancelled"))
     assert answer["response"]["subtype"] == "success"
     (result,) = filter(is_result, frames)
     assert (result["subtype"], result["is_error"]) == ("error_during_execution", True)
     assert (result["terminal_reason"], result["user_message_uuids"]) == ("aborted_streaming", ["U-1"])
-    talk.prompt("U-2")
-    assert talk.until(is_result)[-1]["result"] == "next"
+    connection.prompt("U-2")
+    assert connection.until(is_result)[-1]["result"] == "next"
 
 
 def test_an_interrupt_of_an_idle_cli_gives_no_result(start: Start) -> None:
-    talk = start([text_turn("one"), text_turn("two")])
-    talk.control("interrupt")
-    assert talk.read()["type"] == "control_response"
-    talk.prompt()
-    talk.until(is_result)
-    talk.control("interrupt")
-    types = [frame["type"] for frame in talk.until(lambda frame: frame["type"] == "control_response")]
+    connection = start([text_turn("one"), text_turn("two")])
+    connection.control("interrupt")
+    assert connection.read()["type"] == "control_response"
+    connection.prompt()
+    connection.until(is_result)
+    connection.control("interrupt")
+    types = [frame["type"] for frame in connection.until(lambda frame: frame["type"] == "control_response")]
     assert types == ["command_lifecycle", "control_response"]
-    assert talk.end() == (b"", 0)
+    assert connection.end() == (b"", 0)
 
 
 def test_an_interrupt_can_go_unanswered_and_signals_unheeded(start: Start) -> None:
     plan = steps(*message(reply("x"))).silence()
-    talk = start([plan], answer_interrupt=False, ignore_signals=("SIGINT", "SIGTERM"), exit_on_eof=False)
-    talk.prompt()
-    talk.until(lambda frame: frame.get("event", {}).get("type") == "message_stop")
-    talk.control("interrupt")
-    talk.process.send_signal(signal.SIGINT)
-    talk.process.send_signal(signal.SIGTERM)
-    talk.control("set_model")
-    assert talk.read()["response"]["request_id"] == "r-set_model"
-    assert sorted(talk.cli.signals) == ["SIGINT", "SIGTERM"]
-    talk.stdin.close()
+    connection = start(
+        [plan], answer_interrupt=False, ignore_signals=("SIGINT", "SIGTERM"), exit_on_eof=False
+    )
+    connection.prompt()
+    connection.until(lambda frame: frame.get("event", {}).get("type") == "message_stop")
+    connection.control("interrupt")
+    connection.process.send_signal(signal.SIGINT)
+    connection.process.send_signal(signal.SIGTERM)
+    connection.control("set_model")
+    assert connection.read()["response"]["request_id"] == "r-set_model"
+    assert sorted(connection.cli.signals) == ["SIGINT", "SIGTERM"]
+    connection.stdin.close()
     with pytest.raises(subprocess.TimeoutExpired):
-        talk.process.wait(0.3)
+        connection.process.wait(0.3)
 
 
 def test_initialize_can_go_unanswered(start: Start) -> None:
-    talk = start(answer_initialize=False)
-    talk.control("initialize")
-    talk.control("set_model")
-    assert talk.read()["response"]["request_id"] == "r-set_model"
+    connection = start(answer_initialize=False)
+    connection.control("initialize")
+    connection.control("set_model")
+    assert connection.read()["response"]["request_id"] == "r-set_model"
 
 
 def test_bytes_go_out_as_they_are(start: Start, tmp_path: Path) -> None:
     odd = b'{"type":"assist\xff\xfe\r\n$uuid \n\n'
     log = tmp_path / "log"
     log.write_bytes(b"from $uuid a file\n")
-    talk = start([steps().raw(odd).repeat(b"ab", 3).file(log).exit(7)], lifecycle=False)
-    talk.prompt()
-    assert talk.end() == (odd + b"ababab" + log.read_bytes(), 7)
+    connection = start([steps().raw(odd).repeat(b"ab", 3).file(log).exit(7)], lifecycle=False)
+    connection.prompt()
+    assert connection.end() == (odd + b"ababab" + log.read_bytes(), 7)
 
 
 def test_a_half_line_is_ended_before_a_control_response(start: Start) -> None:
-    talk = start([steps().raw(b'{"half').silence()], lifecycle=False)
-    talk.prompt()
-    assert talk.stdout.read(6) == b'{"half'
-    talk.control("set_model")
-    assert talk.stdout.readline() == b"\n"
-    assert talk.read()["type"] == "control_response"
+    connection = start([steps().raw(b'{"half').silence()], lifecycle=False)
+    connection.prompt()
+    assert connection.stdout.read(6) == b'{"half'
+    connection.control("set_model")
+    assert connection.stdout.readline() == b"\n"
+    assert connection.read()["type"] == "control_response"
 
 
 def test_repeated_frames_get_ids_of_their_own(start: Start) -> None:
     frame = {"type": "x", "uuid": "$new", "text": "é" * 100}
-    talk = start([steps().repeat(frame, 20_000).frame(result_frame("done"))])
-    talk.prompt()
-    frames = [frame for frame in talk.until(is_result) if frame["type"] == "x"]
+    connection = start([steps().repeat(frame, 20_000).frame(result_frame("done"))])
+    connection.prompt()
+    frames = [frame for frame in connection.until(is_result) if frame["type"] == "x"]
     assert len({frame["uuid"] for frame in frames}) == 20_000
 
 
@@ -272,30 +274,30 @@ def test_the_ends_of_a_process(start: Start) -> None:
 
 
 def test_stderr_is_written(start: Start) -> None:
-    talk = start(on_start=steps().stderr("boom\n").exit(3))
-    output, errors = talk.process.communicate(timeout=10)
-    assert (output, errors, talk.process.returncode) == (b"", b"boom\n", 3)
+    connection = start(on_start=steps().stderr("boom\n").exit(3))
+    output, errors = connection.process.communicate(timeout=10)
+    assert (output, errors, connection.process.returncode) == (b"", b"boom\n", 3)
 
 
 def test_a_forgotten_one_ends_by_itself(start: Start) -> None:
-    talk = start(ignore_signals=("SIGINT", "SIGTERM"), exit_on_eof=False, lifetime=0.2)
-    assert talk.process.wait(timeout=10) == -signal.SIGALRM
+    connection = start(ignore_signals=("SIGINT", "SIGTERM"), exit_on_eof=False, lifetime=0.2)
+    assert connection.process.wait(timeout=10) == -signal.SIGALRM
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_a_child_outlives_a_kill_but_not_a_signal(start: Start) -> None:
     plan = steps().spawn_child().frame({"type": "spawned"}).silence()
     for number, left in ((signal.SIGKILL, True), (signal.SIGTERM, False)):
-        talk = start([plan], lifecycle=False)
-        talk.prompt()
-        assert talk.read()["type"] == "spawned"
-        (pid,) = talk.cli.children
+        connection = start([plan], lifecycle=False)
+        connection.prompt()
+        assert connection.read()["type"] == "spawned"
+        (pid,) = connection.cli.children
         assert os.getsid(pid) == pid
-        talk.process.send_signal(number)
-        talk.process.wait(timeout=10)
+        connection.process.send_signal(number)
+        connection.process.wait(timeout=10)
         if left:
             assert is_alive(pid)
-            talk.cli.close()
+            connection.cli.close()
         ends = time.monotonic() + 10
         while is_alive(pid):
             assert time.monotonic() < ends
@@ -303,19 +305,19 @@ def test_a_child_outlives_a_kill_but_not_a_signal(start: Start) -> None:
 
 def test_a_question_waits_for_its_answer(start: Start) -> None:
     question = {"type": "control_request", "request_id": "q1", "request": {"subtype": "can_use_tool"}}
-    talk = start([steps(question).until_answer().frame({"type": "after"})], lifecycle=False)
-    talk.prompt()
-    assert talk.read() == question
-    talk.send({"type": "control_response", "response": {"request_id": "q1"}})
-    assert talk.read()["type"] == "after"
-    assert talk.cli.wait_for(lambda frame: frame["type"] == "control_response")
+    connection = start([steps(question).until_answer().frame({"type": "after"})], lifecycle=False)
+    connection.prompt()
+    assert connection.read() == question
+    connection.send({"type": "control_response", "response": {"request_id": "q1"}})
+    assert connection.read()["type"] == "after"
+    assert connection.cli.wait_for(lambda frame: frame["type"] == "control_response")
 
 
 def test_prompts_wait_for_their_turn_and_are_finished_after_the_end_of_input(start: Start) -> None:
-    talk = start([text_turn("one"), steps().pause(0.05).frame(*text_turn("two", partial=False))])
+    connection = start([text_turn("one"), steps().pause(0.05).frame(*text_turn("two", partial=False))])
     for uuid in ("U-1", "U-2", "U-3"):
-        talk.prompt(uuid)
-    output, code = talk.end()
+        connection.prompt(uuid)
+    output, code = connection.end()
     results = [frame for line in output.splitlines() if is_result(frame := json.loads(line))]
     assert [(frame["result"], frame["user_message_uuids"]) for frame in results] == [
         ("one", ["U-1"]),

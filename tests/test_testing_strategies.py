@@ -1,4 +1,4 @@
-"""The strategies give legal turns, and reach every odd one."""
+"""The strategies generate legal turns, and every rare kind of turn."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import rxccsdk
 from rxccsdk import ClaudeSession, SessionResponse, Turn
 from rxccsdk import operators as cc
 from rxccsdk.testing import Frame, text_turn
-from rxccsdk.testing.steps import to_line
+from rxccsdk.testing.frames import to_line
 from rxccsdk.transport import Lost, Receive
 from rxccsdk.wire.frames import decode
 

@@ -1,4 +1,4 @@
-"""A Messages API on loopback that answers from a script, for the real CLI to talk to."""
+"""A scripted Messages API on loopback, for the real CLI to call."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from rxccsdk.testing.environment import is_loopback
 from rxccsdk.testing.http_errors import HttpError, http_error
+from rxccsdk.testing.isolation import is_loopback
 from rxccsdk.testing.replies import Reply, reply
 from rxccsdk.testing.request import Request
 from rxccsdk.testing.server import ApiServer, Exchange
 
 Script: TypeAlias = Sequence[Reply | HttpError] | Callable[[Request], Reply | HttpError]
-Choose: TypeAlias = Callable[[Request], Reply | HttpError]
+_Responder: TypeAlias = Callable[[Request], Reply | HttpError]
 
 
 class LoopbackApi:
-    """A scripted Messages API on 127.0.0.1; as a context manager it runs for the block.
+    """A scripted Messages API on 127.0.0.1. As a context manager it closes at the end of the block.
 
-    A list of replies answers the requests of the main agent in order, those of turns the CLI injects
-    included; sub-agents get `agents`, and what the CLI asks on the side (`Request.is_title_or_side_request`)
-    gets `side`. A callable gets every request but those on the side, one at a time. An exception it raises
-    answers the request with status 418, is kept in `errors`, and is raised again at the end of the block.
+    A list of replies answers the requests of the main agent in order, including those of turns the CLI
+    injects. Requests of sub-agents get `agents`; side requests (`Request.is_title_or_side_request`) get
+    `side`. A callable script gets every request except side requests, one at a time. If it raises, the
+    response has status 418, and the exception is appended to `errors` and raised at the end of the block.
 
     Args:
-        script: The replies, or a callable that picks one for a `Request`.
-        agents: The same for the requests of sub-agents; a list without it leaves them a short text.
-        side: The same for requests on the side; by default they get a short text that suits all of them.
-        host: The address to listen on; only loopback is allowed.
+        script: The replies, or a callable that returns one for a `Request`.
+        agents: The same for sub-agents. By default a callable script answers them too; with a list they get
+            a short text.
+        side: The same for side requests. By default they get a short text that fits all of them.
+        host: The loopback address to listen on.
 
     Raises:
         ValueError: `host` is not a loopback address.
@@ -51,11 +52,12 @@ class LoopbackApi:
         if not is_loopback(host):
             raise ValueError(f"{host!r} is not a loopback address: a scripted API must not be reachable")
         self.errors: list[Exception] = []
-        self._main = _choose(script)
-        self._agents = self._main if callable(script) else _AGENT
+        self._main = _responder(script)
         if agents is not None:
-            self._agents = _choose(agents)
-        self._side = _SIDE if side is None else _choose(side)
+            self._agents = _responder(agents)
+        else:
+            self._agents = self._main if callable(script) else _AGENT_RESPONDER
+        self._side = _SIDE_RESPONDER if side is None else _responder(side)
         self._requests: list[Request] = []
         self._lock = threading.Lock()
         self._script_lock = threading.Lock()
@@ -68,12 +70,12 @@ class LoopbackApi:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests for messages so far, those on the side too, in the order of their arrival; a copy."""
+        """A copy of all message requests so far, side requests included, in order of arrival."""
         with self._lock:
             return list(self._requests)
 
     def close(self) -> None:
-        """End the server and every reply under way, at once, and wait for its threads. May be repeated."""
+        """Stop the server and all replies in progress, and wait for its threads. Idempotent."""
         self._server.close()
 
     def __enter__(self) -> LoopbackApi:
@@ -83,7 +85,7 @@ class LoopbackApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        # A failed assertion of the test shows more than the script's error that may have caused it.
+        # An exception of the block takes precedence: the script's error may have caused it.
         if error is None and self.errors:
             raise self.errors[0]
 
@@ -94,36 +96,36 @@ class LoopbackApi:
         return Exchange(f"msg_{request.index}", request.model, self._answer(request))
 
     def _answer(self, request: Request) -> Reply | HttpError:
-        choose = self._agents if request.is_subagent else self._main
+        respond = self._agents if request.is_subagent else self._main
         if request.is_title_or_side_request:
-            choose = self._side
+            respond = self._side
         try:
             with self._script_lock:
-                answer = choose(request)
+                answer = respond(request)
             if not isinstance(answer, Reply | HttpError):
-                raise TypeError(f"a script answers with a Reply or an HttpError, not {answer!r}")
+                raise TypeError(f"a script must return a Reply or an HttpError, not {answer!r}")
             if isinstance(answer, Reply):
-                _ = answer.body  # What cannot be encoded is a mistake of the script too.
+                _ = answer.body  # A reply that cannot be encoded is an error of the script too.
             return answer
         except Exception as error:
             self.errors.append(error)
-            # A status the CLI gives up at: after 400 it asks five times more, each time with fewer features.
+            # The CLI does not retry a 418. After a 400 it retries five times, each time with fewer features.
             return http_error(418, "api_error", f"the script of this test raised {error!r}")
 
 
-def _choose(script: Script) -> Choose:
+def _responder(script: Script) -> _Responder:
     if callable(script):
         return script
     replies = list(script)
-    left = iter(replies)
-    over = reply(f"The test's script is over: all of its {len(replies)} replies were served.")
-    return lambda _: next(left, over)
+    remaining = iter(replies)
+    exhausted = reply(f"The test's script is over: all of its {len(replies)} replies were served.")
+    return lambda _: next(remaining, exhausted)
 
 
-def _always(answer: Reply) -> Choose:
+def _constant(answer: Reply) -> _Responder:
     return lambda _: answer
 
 
-_AGENT = _always(reply("The sub-agent is done."))
+_AGENT_RESPONDER = _constant(reply("The sub-agent is done."))
 # Without these tags the CLI asks for the summary of a conversation twice.
-_SIDE = _always(reply("<analysis>nothing</analysis><summary>a short conversation</summary>"))
+_SIDE_RESPONDER = _constant(reply("<analysis>nothing</analysis><summary>a short conversation</summary>"))

@@ -1,6 +1,6 @@
-"""Cassettes for tests: sessions that record themselves fit to be checked in, and replay only what was asked.
+"""Sessions for tests: one records a cassette fit for version control, one replays it for the same prompts.
 
-The `claude_cassette` fixture of `rxccsdk.testing.plugin` is made of this. Nothing here needs pytest.
+The `claude_cassette` fixture of `rxccsdk.testing.plugin` is built on them. Nothing here needs pytest.
 """
 
 from __future__ import annotations
@@ -22,25 +22,21 @@ from rxccsdk.transport import Transport
 from rxccsdk.transport.cassette import read_cassette
 from rxccsdk.transport.player import CassettePlayer
 
-# What `system/init` tells of the machine and its user, and no replay needs.
+# Fields of `system/init` that describe the machine and its user, and that no replay needs.
 _LISTS = ("agents", "mcp_servers", "plugins", "skills", "slash_commands", "terminal_slash_commands")
 _NAMES = ("memory_paths", "messaging_socket_path", "output_file")
-_LONG = 120
-
-
-class UnusedTurnsWarning(UserWarning):
-    """A cassette has turns that its test did not ask for."""
+_MAX_DATA = 120  # characters of data shown in a diff
 
 
 class Neutral:
-    """Takes out of a recording what belongs to the machine it was made on, so that it can be checked in.
+    """Remove from a recording what is specific to the machine and its user.
 
-    Paths become neutral ones, also where the CLI writes them with dashes. The greeting of SDK and CLI goes,
-    for it names the account, and so do the lists of what the user has installed. A path that the model wrote
-    in several pieces is not recognised.
+    Paths are replaced by neutral ones, also where the CLI writes them with dashes. The control frames are
+    removed, because they name the account; so are the lists of what the user has installed. A path that the
+    model streamed in several pieces is not recognized.
 
     Args:
-        places: Folders, and what stands for each.
+        places: Directories, and the neutral path of each.
 
     Example:
         >>> Neutral({Path("/srv/work"): "/home/user"}).text("See /srv/work/a.py, not /srv/workshop")
@@ -52,7 +48,7 @@ class Neutral:
         for place, name in places.items():
             for path in {str(place.absolute()), str(place.resolve())} - {os.path.abspath("/")}:
                 self._places.setdefault(path, name)
-        # Where the CLI keeps a project's files, its path is a folder's name, with dashes.
+        # The CLI keeps the files of a project in a directory named by its path, with dashes.
         dashed = {
             re.sub(r"[^a-zA-Z0-9]", "-", path): name.replace("/", "-") for path, name in self._places.items()
         }
@@ -68,7 +64,7 @@ class Neutral:
         return self._pattern.sub(lambda match: self._places[match[0]], text)
 
     def value(self, value: Any) -> Any:
-        """Any JSON value with neutral paths."""
+        """Return a JSON value with neutral paths."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -76,8 +72,8 @@ class Neutral:
         return [self.value(item) for item in value] if isinstance(value, list) else value
 
     def cassette(self, lines: str) -> str:
-        """Return a whole cassette without what is this machine's."""
-        # Not splitlines: what the model wrote may have other ends of lines in it.
+        """Return the lines of a cassette, neutral."""
+        # Not splitlines: the text of the model may contain other line separators.
         kept = map(self._entry, lines.rstrip("\n").split("\n"))
         return "".join(f"{line}\n" for line in kept if line is not None)
 
@@ -91,17 +87,20 @@ class Neutral:
         if frame.get("subtype") == "init":
             frame.update({name: [] for name in _LISTS if name in frame})
         neutral = json.dumps(self.value(entry), ensure_ascii=False, separators=(",", ":"))
-        # A lone surrogate has no bytes: it stays the escape it was.
+        # A lone surrogate cannot be encoded: keep its escape.
         return re.sub(r"[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", neutral)
 
 
 class RecordingSession(ClaudeSession):
-    """A real session that leaves a cassette when it is closed. An older one stays until then.
+    """A real session that writes a cassette when it is closed. An existing one is kept until then.
 
     Args:
         path: The cassette.
-        options: Those of the session.
-        neutral: What is taken out of it.
+        options: The options of the session.
+        neutral: What to remove from the cassette.
+
+    Attributes:
+        kept: Whether the cassette was written: not if nothing in it can be played.
     """
 
     def __init__(self, path: Path, options: SessionOptions, neutral: Neutral) -> None:
@@ -112,12 +111,12 @@ class RecordingSession(ClaudeSession):
         super().__init__(options.model_copy(update={"record": self._draft}))
 
     async def open(self) -> None:
-        """Start the CLI, and the recording."""
+        """Start the CLI and the recording."""
         self._draft.parent.mkdir(parents=True, exist_ok=True)
         await super().open()
 
     async def aclose(self) -> None:
-        """End the session, and keep the recording if it can be played."""
+        """Close the session, and keep the recording if it can be played."""
         await super().aclose()
         if self._draft.exists():
             self._keep()
@@ -133,21 +132,22 @@ class RecordingSession(ClaudeSession):
 
 
 class ReplayedSession(ClaudeSession):
-    """A session that plays a cassette, and only for the prompts it was recorded with.
+    """A session that plays a cassette, for no other prompts than the recorded ones.
 
     Args:
         path: The cassette.
-        options: Those of the session; what concerns the CLI has no effect.
-        neutral: What was taken out when it was recorded.
-        speed: How many times faster than recorded.
-        advice: What to do where a prompt differs.
+        options: The options of the session; those for the CLI have no effect.
+        neutral: What was removed when it was recorded.
+        speed: The factor by which to play faster than recorded.
+        advice: What to do when a prompt differs, for the error message.
 
     Attributes:
-        problem: What was asked and is not on the cassette; `None` while all is well.
-        asked: How many of the recorded prompts were sent.
+        prompts: The recorded prompts.
+        sent: How many of them were sent.
+        problem: The first mismatch, described with a diff; `None` if there is none.
 
     Raises:
-        CassetteError: It is missing or damaged.
+        CassetteError: The cassette is missing or damaged.
     """
 
     def __init__(
@@ -156,35 +156,35 @@ class ReplayedSession(ClaudeSession):
         super().__init__(options)
         self.path = path
         self.prompts = [turn.prompt for turn in read_cassette(path).turns]
-        self.asked = 0
+        self.sent = 0
         self.problem: str | None = None
         self._speed = speed
         self._neutral = neutral
         self._advice = advice
 
     @property
-    def unasked(self) -> list[Any]:
+    def unused(self) -> list[Any]:
         """The recorded prompts that were not sent."""
-        return self.prompts[self.asked :]
+        return self.prompts[self.sent :]
 
     def check(self, prompt: Any) -> None:
-        """Compare a prompt with the next one on the cassette.
+        """Compare a prompt with the next recorded one.
 
         Raises:
             CassetteError: They differ, there is none, or an earlier one differed; with a diff.
         """
-        __tracebackhide__ = True  # pytest shows the caller
+        __tracebackhide__ = True  # let pytest show the caller
         if self.problem is None:
-            if self.asked == len(self.prompts):
-                self._differs(None, prompt)
-            elif self._neutral.value(prompt) != (recorded := self.prompts[self.asked]):
-                self._differs(recorded, prompt)
+            if self.sent == len(self.prompts):
+                self._report(None, prompt)
+            elif self._neutral.value(prompt) != (recorded := self.prompts[self.sent]):
+                self._report(recorded, prompt)
         if self.problem is not None:
             raise CassetteError(self.problem)
-        self.asked += 1
+        self.sent += 1
 
-    def _differs(self, recorded: Any, prompt: Any) -> None:
-        number, count = self.asked + 1, len(self.prompts)
+    def _report(self, recorded: Any, prompt: Any) -> None:
+        number, count = self.sent + 1, len(self.prompts)
         if recorded is None:
             what = f"has {count} {'prompt' if count == 1 else 'prompts'}; this is number {number}"
         else:
@@ -198,7 +198,7 @@ class ReplayedSession(ClaudeSession):
 
 
 class _CheckedPlayer(CassettePlayer):
-    """Plays the next turn for the prompt it was recorded with, and for no other."""
+    """Plays the next turn only for the prompt it was recorded with."""
 
     def __init__(self, path: Path, speed: float, check: Callable[[Any], None]) -> None:
         super().__init__(path, speed)
@@ -211,7 +211,7 @@ class _CheckedPlayer(CassettePlayer):
 
 
 def _lines(prompt: Any) -> list[str]:
-    """Return a prompt as lines to compare: nothing is invisible, and nothing is endless."""
+    """Return a prompt as lines for a diff, with trailing whitespace visible and long data shortened."""
     if prompt is None:
         return []
     if not isinstance(prompt, str):
@@ -224,15 +224,17 @@ def _visible(spaces: re.Match[str]) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    """Return a JSON value whose long data, such as an image, is shown by its beginning and a hash."""
+    """Return a JSON value with long data, such as an image, replaced by its beginning and a hash."""
     if isinstance(value, dict):
-        return {name: _abridged(item) if name == "data" else _shortened(item) for name, item in value.items()}
+        return {
+            name: _shortened_data(item) if name == "data" else _shortened(item)
+            for name, item in value.items()
+        }
     return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
-def _abridged(data: Any) -> Any:
-    if not isinstance(data, str) or len(data) <= _LONG:
+def _shortened_data(data: Any) -> Any:
+    if not isinstance(data, str) or len(data) <= _MAX_DATA:
         return data
-    return (
-        f"{data[:24]}... ({len(data)} characters, SHA-256 {hashlib.sha256(data.encode()).hexdigest()[:12]})"
-    )
+    digest = hashlib.sha256(data.encode()).hexdigest()[:12]
+    return f"{data[:24]}... ({len(data)} characters, SHA-256 {digest})"

@@ -1,14 +1,16 @@
-"""Frames as the real CLI (2.1.330) writes them, built for a scripted CLI.
+"""Build frames as the real CLI (2.1.330) writes them, for a scripted CLI.
 
-In any string of a frame the scripted CLI puts the running prompt's uuid for `$uuid`, the session's id for
-`$session` and a new id for each `$new`.
+In any string of a frame the scripted CLI replaces `$uuid` by the uuid of the current prompt, `$session` by
+the session id and each `$new` by a new id.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
-from rxccsdk.testing.replies import Block, Pieces, Reply, reply
+from rxccsdk.testing.replies import Reply, reply
+from rxccsdk.testing.reply_steps import Block, Pieces
 
 Frame: TypeAlias = dict[str, Any]
 
@@ -16,12 +18,12 @@ MODEL = "claude-opus-5-5"
 
 
 def text_turn(text: str, *, pieces: Pieces = None, partial: bool = True) -> list[Frame]:
-    """Return all frames of a turn that answers with one text, from `init` to `result`.
+    """Return the frames of a turn that answers with one text, from `init` to `result`.
 
     Args:
         text: The answer.
-        pieces: How it is split into deltas (see `split_text`).
-        partial: Whether deltas come at all: without `--include-partial-messages` only whole blocks do.
+        pieces: How to split it into deltas (see `split_text`).
+        partial: Whether to include deltas, as with `--include-partial-messages`; else only whole blocks.
 
     Example:
         >>> [frame["type"] for frame in text_turn("hi", partial=False)]
@@ -31,9 +33,9 @@ def text_turn(text: str, *, pieces: Pieces = None, partial: bool = True) -> list
 
 
 def turn(*answers: Reply, partial: bool = True) -> list[Frame]:
-    """Return all frames of a turn whose messages are the given replies, without their pauses and breaks.
+    """Return the frames of a turn with one message for each reply, without its pauses and breaks.
 
-    Tool results are not invented: where they matter, put `tool_result()` between frames of `message()`.
+    Tool results are not included: where they matter, put `tool_result()` between the frames of `message()`.
     """
     frames = [init_frame()]
     for number, answer in enumerate(answers):
@@ -58,7 +60,7 @@ def message(answer: Reply, *, id: str = "msg_$uuid", partial: bool = True) -> li
             event_frame({"type": "content_block_delta", "index": index, "delta": delta}, id)
             for delta in block.deltas
         )
-        # The CLI streams a text of nothing but whitespace and then never confirms it.
+        # The CLI streams a block of only whitespace, and then never confirms it.
         if content["type"] != "text" or content["text"].strip():
             events.append(
                 _frame("assistant", message={**start, "content": [content]}, parent_tool_use_id=None)
@@ -78,7 +80,7 @@ def tool_result(tool_use_id: str, content: Any, *, is_error: bool = False) -> Fr
 
 
 def event_frame(event: dict[str, Any], id: str = "msg_$uuid") -> Frame:
-    """Return a `stream_event` frame around an event of the Messages API; `id` is the message's."""
+    """Return a `stream_event` frame with an event of the Messages API; `id` is the message id."""
     return _frame("stream_event", event=event, parent_tool_use_id=None, api_message_id=id)
 
 
@@ -97,13 +99,13 @@ def init_frame() -> Frame:
 
 
 def result_frame(result: str | None = None, **fields: Any) -> Frame:
-    """Return a `result` frame, in the CLI's order of keys; `fields` overwrite or add to those of a success.
+    """Return a `result` frame, with keys in the order of the CLI. `fields` override those of a success.
 
     Example:
         >>> result_frame("done", total_cost_usd=0.5)["subtype"]
         'success'
     """
-    share = {
+    model_usage = {
         MODEL: {
             "inputTokens": 25,
             "outputTokens": 10,
@@ -125,7 +127,7 @@ def result_frame(result: str | None = None, **fields: Any) -> Frame:
             "cache_read_input_tokens": 0,
             "output_tokens": 10,
         },
-        "modelUsage": share,
+        "modelUsage": model_usage,
         "permission_denials": [],
         "terminal_reason": "completed",
         "is_error": False,
@@ -134,7 +136,7 @@ def result_frame(result: str | None = None, **fields: Any) -> Frame:
         "type": "result",
         "duration_ms": 20,
         "uuid": "$new",
-        "model_usage_since_last_result": share,
+        "model_usage_since_last_result": model_usage,
     }
     if result is not None:
         frame["result"] = result
@@ -142,7 +144,7 @@ def result_frame(result: str | None = None, **fields: Any) -> Frame:
 
 
 def interrupted(*, reason: str = "aborted_streaming") -> list[Frame]:
-    """Return what the CLI writes after an interrupt: a note in the user's name, and the result."""
+    """Return what the CLI writes after an interrupt: a user message with a note, and the result."""
     note = {"role": "user", "content": [{"type": "text", "text": "[Request interrupted by user]"}]}
     return [
         _frame("user", message=note, parent_tool_use_id=None),
@@ -157,14 +159,14 @@ def interrupted(*, reason: str = "aborted_streaming") -> list[Frame]:
 
 
 def name_prompt(frame: Frame, named: set[str]) -> Frame:
-    """Add the `user_message_uuids` that 2.1.330 gives a frame; 2.1.197 gave none.
+    """Return a frame with the `user_message_uuids` that 2.1.330 adds to it; 2.1.197 adds none.
 
     Every `init`, `status` and `result` has them, and the first `message_start` and `assistant` of a turn. A
-    frame that brings the field, or that belongs to no prompt (an `origin`, a sub-agent), stays as it is.
+    frame that has the field, or that belongs to no prompt (an `origin`, a sub-agent), is returned unchanged.
 
     Args:
-        frame: The frame; it is not changed.
-        named: The kinds already named in this turn; it is added to.
+        frame: The frame; it is not modified.
+        named: The kinds already named in this turn; updated.
     """
     kind = frame.get("type")
     if kind == "stream_event":
@@ -179,6 +181,14 @@ def name_prompt(frame: Frame, named: set[str]) -> Frame:
         return frame
     named.add(kind)
     return {**frame, "user_message_uuid": "$uuid", "user_message_uuids": ["$uuid"]}
+
+
+def to_line(frame: Frame) -> bytes:
+    """Return a frame as the CLI writes it: compact JSON in UTF-8, with escapes only for lone surrogates."""
+    try:
+        return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
 
 
 def _frame(type: str, **fields: Any) -> Frame:

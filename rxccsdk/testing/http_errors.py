@@ -1,4 +1,4 @@
-"""Requests that the loopback Messages API refuses as a whole."""
+"""HTTP errors of the loopback Messages API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HttpError:
-    """A request refused as a whole: status, error type and message, `retry-after` in seconds."""
+    """An error response: status, error type and message, and `retry-after` in seconds."""
 
     status: int
     type: str
@@ -17,7 +17,7 @@ class HttpError:
 
     @property
     def body(self) -> bytes:
-        """The JSON body of the answer, as the Messages API spells errors."""
+        """The JSON body in the format of the Messages API."""
         error = {"type": self.type, "message": self.message}
         return json.dumps({"type": "error", "error": error}).encode()
 
@@ -37,22 +37,22 @@ def http_error(
     message: str | None = None,
     retry_after: float | None = None,
 ) -> HttpError:
-    """Refuse a request as a whole.
+    """Return an error response for a scripted API.
 
     Args:
-        status: The HTTP status; 400, 401, 429, 500 and 529 bring their usual type and message.
+        status: The HTTP status. 400, 401, 429, 500 and 529 have a default type and message.
         type: The error type of the Messages API.
-        message: The words.
-        retry_after: Seconds the client has to wait.
+        message: The error message.
+        retry_after: Seconds, for the `retry-after` header.
 
     Example:
         >>> http_error(529).type
         'overloaded_error'
     """
-    usual_type, usual_message = _ERRORS.get(status, ("api_error", f"HTTP status {status}"))
+    default_type, default_message = _ERRORS.get(status, ("api_error", f"HTTP status {status}"))
     return HttpError(
         status,
-        usual_type if type is None else type,
-        usual_message if message is None else message,
+        default_type if type is None else type,
+        default_message if message is None else message,
         retry_after,
     )

@@ -1,4 +1,4 @@
-"""What a program leaves behind: processes, tasks, threads and file descriptors that were not ended.
+"""Detect what a program leaks: child processes, asyncio tasks, threads and file descriptors.
 
 async with assert_clean():
     await my_program()
@@ -12,14 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
 
-_EVERY = 0.02
+_POLL_INTERVAL = 0.02  # seconds
 _ADVICE = {
     "process": "end it and wait for it; a CLI ends with its session: `await session.aclose()`",
     "task": "await it, or cancel it and await that; a turn ends with `await turn.aclose()`",
@@ -29,22 +29,21 @@ _ADVICE = {
 
 
 def assert_clean(*, timeout: float = 3.0) -> Leftovers:
-    """Fail when something is left behind that was not there before.
+    """Fail if the program leaks processes, tasks, threads or descriptors.
 
-    What there is at the end of the block is compared with what there was at its beginning (or, without a
-    block, at this call): child processes and theirs, asyncio tasks of the running loop, threads and file
-    descriptors. What is about to end has `timeout` seconds for it. Where the block raises, its error shows
-    more, and nothing is checked.
+    The end of the block is compared with its beginning (without a block: with this call): child processes and
+    their descendants, asyncio tasks of the running loop, threads and file descriptors. They have `timeout`
+    seconds to end. If the block raises, nothing is checked: its exception takes precedence.
 
     Args:
-        timeout: Seconds to wait for things to end by themselves.
+        timeout: Seconds to wait for them to end by themselves.
 
     Returns:
-        A context manager for `async with` (which sees the running loop's tasks) and for `with`; and without
-        a block an object with `check()`.
+        A context manager for `async with` (which includes the tasks of the running loop) and `with`. Without
+        a block, call its `check()` or `await` its `acheck()`.
 
     Raises:
-        AssertionError: At the end; it names each thing and how to end it.
+        AssertionError: At the end; it names each leak and says how to end it.
 
     Example:
         >>> with assert_clean():
@@ -59,39 +58,44 @@ def assert_clean(*, timeout: float = 3.0) -> Leftovers:
 
 
 @dataclass
-class _Seen:
-    """What there is at one moment."""
+class _Snapshot:
+    """The processes, tasks, threads and descriptors at one moment."""
 
-    processes: set[psutil.Process] = field(default_factory=set)
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    threads: set[threading.Thread] = field(default_factory=set)
-    descriptors: dict[str, str] = field(default_factory=dict)
+    processes: set[psutil.Process]
+    tasks: set[asyncio.Task[Any]]
+    threads: set[threading.Thread]
+    descriptors: dict[str, str]
 
 
 class Leftovers:
-    """What `assert_clean` gives; see there."""
+    """The context manager `assert_clean` returns; see there."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._before = _look()
+        self._before = _snapshot()
 
     def check(self) -> None:
-        """Fail if something is left behind, after waiting for it (blocking).
+        """Block until nothing is leaked, and fail after the timeout.
 
-        Inside a running loop use `async with`: nothing on the loop can end while this waits.
+        In a running loop use `async with` or `acheck`: tasks cannot end while this blocks.
+
+        Raises:
+            AssertionError: Something is still leaked.
         """
-        for left in self._looks():
-            if left:
-                time.sleep(_EVERY)
+        for _ in self._poll():
+            time.sleep(_POLL_INTERVAL)
 
     async def acheck(self) -> None:
-        """Fail if something is left behind, after waiting for it."""
-        for left in self._looks():
-            if left:
-                await asyncio.sleep(_EVERY)
+        """Wait until nothing is leaked, and fail after the timeout.
+
+        Raises:
+            AssertionError: Something is still leaked.
+        """
+        for _ in self._poll():
+            await asyncio.sleep(_POLL_INTERVAL)
 
     def __enter__(self) -> Leftovers:
-        self._before = _look()
+        self._before = _snapshot()
         return self
 
     def __exit__(
@@ -109,69 +113,78 @@ class Leftovers:
         if error is None:
             await self.acheck()
 
-    def _looks(self) -> Iterator[list[str]]:
-        """Return what is left, again and again, until it is nothing or the time is up."""
-        ends = time.monotonic() + self._timeout
-        while left := _named(self._before, _look()):
-            if time.monotonic() >= ends:
-                raise AssertionError(f"left behind, {self._timeout:g} s later still:\n" + "\n".join(left))
-            yield left
+    def _poll(self) -> Iterator[None]:
+        """Yield as long as something is leaked, and raise after the timeout."""
+        deadline = time.monotonic() + self._timeout
+        while leaks := _leaks(self._before, _snapshot()):
+            if time.monotonic() >= deadline:
+                raise AssertionError(f"left behind, {self._timeout:g} s later still:\n" + "\n".join(leaks))
+            yield
 
 
-def _look() -> _Seen:
-    seen = _Seen(processes=set(psutil.Process().children(recursive=True)), descriptors=_open_descriptors())
+def _snapshot() -> _Snapshot:
     try:
         current = asyncio.current_task()
     except RuntimeError:
-        pass
+        tasks = set()
     else:
-        seen.tasks = asyncio.all_tasks() - {current}
-    # A loop keeps the threads of its default executor, named like this, until it is closed.
-    seen.threads = {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
-    return seen
+        tasks = asyncio.all_tasks() - {current}
+    return _Snapshot(
+        processes=set(psutil.Process().children(recursive=True)),
+        tasks=tasks,
+        # The threads of a loop's default executor, named like this, end only when the loop is closed.
+        threads={thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")},
+        descriptors=_open_descriptors(),
+    )
 
 
 def _open_descriptors() -> dict[str, str]:
-    """Return what each open descriptor leads to, as far as the system says; nothing where it does not."""
+    """Map each open descriptor to its target, where the system lists them; else return nothing."""
     folder = next((path for path in ("/proc/self/fd", "/dev/fd") if Path(path).is_dir()), None)
-    found: dict[str, str] = {}
-    for name in os.listdir(folder) if folder else ():
+    targets: dict[str, str] = {}
+    for number in os.listdir(folder) if folder else ():
         try:
-            found[name] = os.readlink(f"{folder}/{name}") if folder == "/proc/self/fd" else _kind(int(name))
+            targets[number] = (
+                os.readlink(f"{folder}/{number}") if folder == "/proc/self/fd" else _device(int(number))
+            )
         except OSError:
-            pass  # the one that listed the folder, closed again
-    return found
+            pass  # the descriptor that listed the directory, closed by now
+    return targets
 
 
-def _kind(descriptor: int) -> str:
-    """Return what a descriptor is, where the system does not name it."""
-    return f"device {os.fstat(descriptor).st_dev}, inode {os.fstat(descriptor).st_ino}"
+def _device(descriptor: int) -> str:
+    status = os.fstat(descriptor)
+    return f"device {status.st_dev}, inode {status.st_ino}"
 
 
-def _named(before: _Seen, now: _Seen) -> list[str]:
-    """Return what is there now and was not before, in words."""
+def _leaks(before: _Snapshot, now: _Snapshot) -> list[str]:
+    """Describe what exists now and did not exist before, line by line."""
+    leaks = {
+        "process": sorted(map(_describe_process, now.processes - before.processes)),
+        "task": sorted(map(_describe_task, now.tasks - before.tasks)),
+        "thread": sorted(map(_describe_thread, now.threads - before.threads)),
+        "descriptor": _new_descriptors(before.descriptors, now.descriptors),
+    }
     lines: list[str] = []
-
-    def report(kind: str, names: list[str]) -> None:
-        lines.extend(f"  {kind} {name}" for name in names)
-        if names:
+    for kind, descriptions in leaks.items():
+        lines += (f"  {kind} {description}" for description in descriptions)
+        if descriptions:
             lines.append(f"    -> {_ADVICE[kind]}")
-
-    report("process", sorted(map(_process, now.processes - before.processes)))
-    report("task", sorted(_task(task) for task in now.tasks - before.tasks))
-    report("thread", sorted(map(_thread, now.threads - before.threads)))
-    # By where they lead: numbers are given again.
-    more = Counter(now.descriptors.values()) - Counter(before.descriptors.values())
-    news: list[str] = []
-    for number, target in sorted(now.descriptors.items(), key=lambda item: int(item[0])):
-        if more[target] > 0 and before.descriptors.get(number) != target:
-            more[target] -= 1
-            news.append(f"{number} ({target})")
-    report("descriptor", news)
     return lines
 
 
-def _process(process: psutil.Process) -> str:
+def _new_descriptors(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    # Compare targets, not numbers: the system reuses a number once it is closed.
+    excess = Counter(now.values()) - Counter(before.values())
+    descriptions: list[str] = []
+    for number, target in sorted(now.items(), key=lambda item: int(item[0])):
+        if excess[target] > 0 and before.get(number) != target:
+            excess[target] -= 1
+            descriptions.append(f"{number} ({target})")
+    return descriptions
+
+
+def _describe_process(process: psutil.Process) -> str:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return f"{process.pid} ({process.name()}), ended but not waited for"
@@ -180,13 +193,13 @@ def _process(process: psutil.Process) -> str:
         return f"{process.pid} (ending)"
 
 
-def _task(task: asyncio.Task[Any]) -> str:
+def _describe_task(task: asyncio.Task[Any]) -> str:
     stack = task.get_stack(limit=1)
-    code = task.get_coro()
-    name = getattr(code, "__qualname__", repr(code))
+    coroutine = task.get_coro()
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
     at = f" at {stack[0].f_code.co_filename}:{stack[0].f_lineno}" if stack else ""
     return f"{task.get_name()!r} ({name}){at}"
 
 
-def _thread(thread: threading.Thread) -> str:
+def _describe_thread(thread: threading.Thread) -> str:
     return f"{thread.name!r}{' (daemon)' if thread.daemon else ''}"

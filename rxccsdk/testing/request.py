@@ -1,4 +1,4 @@
-"""What the CLI asked the loopback API: one request to the Messages API, read."""
+"""A request of the CLI to the Messages API, parsed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# What the CLI (2.1.330) writes into user messages, by how it begins.
-_NOTES = (
+# Prefixes of the texts the CLI (2.1.330) itself adds to user messages.
+_NOTE_PREFIXES = (
     "<system-reminder>",
     "<local-command-",
     "<command-name>",
@@ -18,17 +18,17 @@ _NOTES = (
     "Your response above was cut off mid-stream.",
     "This session is being continued from a previous conversation",
 )
-_SIDE = ("CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.", "[SUGGESTION MODE:")
+_SIDE_REQUEST_PREFIXES = ("CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.", "[SUGGESTION MODE:")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the loopback API received it.
+    """A request received by the loopback API.
 
     Attributes:
-        index: The number of the request among all, from 0.
-        body: The parsed JSON.
-        headers: The HTTP headers, names in lower case.
+        index: The position among all requests, from 0.
+        body: The parsed JSON body.
+        headers: The HTTP headers, with names in lower case.
     """
 
     index: int
@@ -37,37 +37,37 @@ class Request:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The conversation sent."""
+        """The messages of the conversation."""
         messages: list[dict[str, Any]] = self.body.get("messages") or []
         return messages
 
     @property
     def model(self) -> str:
-        """The model asked for."""
+        """The requested model."""
         return str(self.body.get("model", ""))
 
     @property
     def system(self) -> str:
-        """The system prompt: the text of all its blocks, joined by newlines."""
+        """The system prompt: the texts of its blocks, joined by newlines."""
         return "\n".join(_texts(self.body.get("system")))
 
     @property
     def prompt(self) -> str:
-        """What the user (or, for a sub-agent, the main agent) last asked.
+        """The last prompt of the user (for a sub-agent: of the main agent).
 
-        That is the text of the last user message without tool results, and without the reminders and notes
-        the CLI adds in the user's name; `last_text` has those.
+        It is the text of the last user message that has text besides tool results, without the reminders and
+        notes the CLI adds. `last_text` includes those.
         """
         for message in reversed(self.messages):
             if message.get("role") == "user":
                 texts = _texts(message.get("content"))
-                if asked := [text for text in texts if not text.lstrip().startswith(_NOTES)]:
-                    return "\n".join(asked).rstrip("\n")
+                if prompts := [text for text in texts if not text.lstrip().startswith(_NOTE_PREFIXES)]:
+                    return "\n".join(prompts).rstrip("\n")
         return ""
 
     @property
     def last_text(self) -> str:
-        """All the text of the last user message, with what the CLI put there itself."""
+        """All text of the last user message, including what the CLI added."""
         for message in reversed(self.messages):
             if message.get("role") == "user":
                 return "\n".join(_texts(message.get("content")))
@@ -75,26 +75,26 @@ class Request:
 
     @property
     def is_injected(self) -> bool:
-        """Whether this belongs to a turn the CLI began itself, because something in the background ended."""
+        """Whether it belongs to a turn the CLI injected because a background task ended."""
         return "<task-notification" in self.last_text and not self.is_subagent
 
     @property
     def is_subagent(self) -> bool:
-        """Whether a sub-agent asks: a header says so, and the first line of the system prompt."""
+        """Whether it comes from a sub-agent, by a header or the first line of the system prompt."""
         return "x-claude-code-agent-id" in self.headers or "cc_is_subagent=true" in self.system
 
     @property
     def is_title_or_side_request(self) -> bool:
-        """Whether the CLI asks for itself: for a title, for the summary of `/compact`, for a next prompt."""
+        """Whether the CLI needs it for itself: a title, the summary of `/compact`, a prompt suggestion."""
         schema = self.body.get("output_config", {}).get("format", {}).get("schema", {})
         is_title = list(schema.get("properties", ())) == ["title"] and not self.body.get("tools")
-        return is_title or self.last_text.startswith(_SIDE)
+        return is_title or self.last_text.startswith(_SIDE_REQUEST_PREFIXES)
 
     @property
     def tool_results(self) -> dict[str, Any]:
         """The contents of the tool results in the last three messages, by the id of their call.
 
-        Not only in the last one: the CLI may put a reminder of its own behind a result.
+        The last message is not enough: the CLI may add a reminder after a result.
         """
         return {
             block["tool_use_id"]: block.get("content", "")

@@ -1,4 +1,4 @@
-"""A stand-in for the CLI that does what the real one cannot be made to: crash, stall, ignore signals."""
+"""A scripted CLI, for what the real one does not do on demand: crash, stall, ignore signals."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
-from rxccsdk.testing.frames import Frame, interrupted, text_turn
-from rxccsdk.testing.steps import Steps, compile_steps, steps
-
-Plan: TypeAlias = Steps | Sequence[Frame]
+from rxccsdk.testing.frames import interrupted, text_turn
+from rxccsdk.testing.plans import Plan, Steps, compile_steps, steps
 
 
 class ScriptedCli:
-    """An executable that plays a plan; give its `path` as `cli_path`.
+    """An executable that plays a plan. Pass its `path` as `cli_path`.
 
-    Leaving it as a context manager ends what it started and did not end itself.
+    As a context manager it kills the processes it started that still run.
 
     Args:
-        folder: Where it is written; a temporary folder, one for each scripted CLI.
-        prompts: What it does at its first prompt, its second, ...; later ones are answered with "ok". A plan
+        folder: A temporary directory for the executable and its records, one for each scripted CLI.
+        prompts: The plans for the first prompt, the second, ...; later prompts are answered with "ok". A plan
             is `steps(...)` or a list of frames.
-        on_start: What it does before it reads anything.
-        on_interrupt: What it does with an interrupted prompt, after answering the request; by default it
-            writes `interrupted()`. When idle it only answers.
-        answer_initialize: Whether it answers the `initialize` request.
-        answer_interrupt: Whether it answers interrupts, and obeys them.
+        on_start: The plan to play before reading any input.
+        on_interrupt: The plan to play when a prompt is interrupted, after the control response; by default
+            `interrupted()`. An interrupt without a running prompt gets only the control response.
+        answer_initialize: Whether to answer the `initialize` request.
+        answer_interrupt: Whether to answer and obey interrupts.
         ignore_signals: `"SIGINT"`, `"SIGTERM"` or both.
-        exit_on_eof: Whether it ends when standard input does and all prompts are answered.
-        lifecycle: Whether it names prompts as 2.1.330 does (`command_lifecycle` frames,
-            `user_message_uuids`); 2.1.197 did not.
-        version: What it answers to `--version`.
-        lifetime: Seconds after which it ends in any case.
+        exit_on_eof: Whether to exit at the end of standard input, when all prompts are answered.
+        lifecycle: Whether to name prompts as 2.1.330 does (`command_lifecycle` frames,
+            `user_message_uuids`); 2.1.197 does not.
+        version: The output of `--version`.
+        lifetime: Seconds after which the process exits in any case.
 
     Raises:
-        ValueError: A signal that cannot be ignored.
+        ValueError: `ignore_signals` has another signal.
 
     Example:
         `ScriptedCli(tmp_path, [steps(*text_turn("hello")), steps().stderr("boom").exit(3)]).path`
@@ -87,56 +85,60 @@ class ScriptedCli:
         (self._folder / "plan.json").write_text(json.dumps(plan))
         (self._folder / "blob").write_bytes(blob)
         program = Path(__file__).with_name("scripted_program.py").read_bytes()
-        # -I and -S: nothing of the machine's Python configuration, and a start twice as fast.
+        # -I and -S: no Python configuration of the machine, and twice as fast to start.
         self._path = self._folder / "claude"
         self._path.write_bytes(f"#!{sys.executable} -IS\n".encode() + program)
         self._path.chmod(0o755)
 
     @property
     def path(self) -> Path:
-        """The executable."""
+        """The path of the executable."""
         return self._path
 
     @property
     def received(self) -> list[dict[str, Any]]:
-        """All frames read from standard input so far, over all starts."""
+        """All frames read from standard input so far, by all processes."""
         return [json.loads(line) for line in self._lines("received")]
 
     @property
     def starts(self) -> list[dict[str, Any]]:
-        """For each start `pid`, `argv`, `environ_names` (sorted, never the values) and `cwd`."""
+        """The `pid`, `argv`, `environ_names` (sorted, without values) and `cwd` of each process."""
         return [json.loads(line) for line in self._lines("starts")]
 
     @property
     def argv(self) -> list[str]:
-        """The arguments of the last start, without the program's name."""
+        """The arguments of the last process, without the name of the program."""
         argv: list[str] = self._last_start()["argv"]
         return argv[1:]
 
     @property
     def environ_names(self) -> list[str]:
-        """The names of the variables in the environment of the last start."""
+        """The names of the environment variables of the last process."""
         names: list[str] = self._last_start()["environ_names"]
         return names
 
     @property
     def signals(self) -> list[str]:
-        """The names of the signals received, obeyed or not: SIGINT and SIGTERM."""
+        """The names of the signals received (SIGINT, SIGTERM), including ignored ones."""
         return self._lines("signals")
 
     @property
     def children(self) -> list[int]:
-        """The process ids of all children started by `spawn_child`, alive or not."""
+        """The process ids of all children started by `spawn_child`, including dead ones."""
         return [int(line) for line in self._lines("children")]
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], *, timeout: float = 10.0) -> dict[str, Any]:
-        """Wait (blocking) until a frame has been received that a predicate accepts, and return it.
+        """Block until a frame is received that a predicate accepts, and return the frame.
+
+        Args:
+            wanted: The predicate.
+            timeout: Seconds to wait.
 
         Raises:
-            TimeoutError: None came within `timeout` seconds.
+            TimeoutError: No such frame was received within `timeout` seconds.
         """
-        ends = time.monotonic() + timeout
-        while time.monotonic() < ends:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
             for frame in self.received:
                 if wanted(frame):
                     return frame
@@ -144,7 +146,7 @@ class ScriptedCli:
         raise TimeoutError(f"no such frame within {timeout:g} s; received: {self.received}")
 
     def close(self) -> None:
-        """Kill the processes of this CLI that still run, and their children (where there is a `/proc`)."""
+        """Kill the processes of this CLI that still run, and their children (only where `/proc` exists)."""
         for pid in [start["pid"] for start in self.starts]:
             _kill(pid, str(self._path))
         for pid in self.children:
@@ -161,7 +163,7 @@ class ScriptedCli:
     def _last_start(self) -> dict[str, Any]:
         starts = self.starts
         if not starts:
-            raise LookupError("the scripted CLI was not started yet")
+            raise LookupError("the scripted CLI has not been started yet")
         return starts[-1]
 
     def _lines(self, name: str) -> list[str]:
@@ -169,12 +171,12 @@ class ScriptedCli:
             text = (self._folder / name).read_text()
         except FileNotFoundError:
             return []
-        # A line that is being written has no end yet.
+        # A line that is being written does not end in a newline yet.
         return text[: text.rfind("\n") + 1].splitlines()
 
 
 def _kill(pid: int, mark: str) -> None:
-    """Kill a process if its command line still has `mark`: the id may belong to another one by now."""
+    """Kill a process if its command line contains `mark`: the id may have been reused."""
     with contextlib.suppress(OSError):
         if mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)

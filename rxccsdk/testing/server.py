@@ -1,4 +1,4 @@
-"""The HTTP side of the loopback API: takes requests, streams replies, ends at once."""
+"""The HTTP server of the loopback API: it streams replies and can be closed at any moment."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
 from rxccsdk.testing.http_errors import HttpError
-from rxccsdk.testing.replies import Break, Pause, Reply
+from rxccsdk.testing.replies import Reply
+from rxccsdk.testing.reply_events import BodyPart
+from rxccsdk.testing.reply_steps import Break, Pause
 
-# How often waiting code looks whether it should end, in seconds.
-_TICK = 0.02
-# How long close() waits for a thread, in seconds: a script that blocks for ever must not block the test.
-_PATIENCE = 5.0
+_POLL_INTERVAL = 0.02  # seconds between two checks whether to stop
+# Seconds close() waits for a thread: a script that blocks forever must not block the test.
+_JOIN_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """What to answer a request with: the message's id, the model it names, the answer."""
+    """The response to a request: the id of the message, the model it names, and the answer."""
 
     message_id: str
     model: str
@@ -37,14 +38,16 @@ Respond: TypeAlias = Callable[[dict[str, Any], Mapping[str, str]], Exchange]
 
 
 class ApiServer:
-    """An HTTP server on `host` and a free port that gives each request for messages to `respond`.
+    """An HTTP server on `host` and a free port that calls `respond` for each message request.
 
-    What goes wrong in a handler, other than that the client left, is given to `on_error`.
+    An exception of a handler goes to `on_error`, except when the client disconnected.
     """
 
     def __init__(self, host: str, respond: Respond, on_error: Callable[[Exception], None]) -> None:
-        self._http = _Http((host, 0), respond, on_error)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(_TICK,), name="loopback-api")
+        self._http = _HttpServer((host, 0), respond, on_error)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(_POLL_INTERVAL,), name="loopback-api"
+        )
         self._thread.start()
 
     @property
@@ -54,17 +57,17 @@ class ApiServer:
         return f"http://{host!s}:{port}"
 
     def close(self) -> None:
-        """End all connections, and return when no thread is left."""
+        """Close all connections, and wait for all threads."""
         self._http.closing.set()
         if self._thread.is_alive():
             self._http.shutdown()
             self._thread.join()
-        self._http.end_connections()
+        self._http.close_connections()
         self._http.server_close()
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True  # A handler that will not end must not keep the test process alive.
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True  # A handler that never ends must not keep the test process alive.
     request_queue_size = 64
 
     def __init__(
@@ -78,11 +81,11 @@ class _Http(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the resolver for the name of the machine, which may leave it.
+        # HTTPServer.server_bind resolves the name of the host, which may use the network.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
-    # socketserver does not remember daemon threads, so that they could not be joined.
+    # socketserver keeps no reference to daemon threads; close_connections() has to join them.
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(
             target=self.process_request_thread,
@@ -97,38 +100,38 @@ class _Http(ThreadingHTTPServer):
             self._connections[thread] = request
 
     def shutdown_request(self, request: Any) -> None:
-        # The socket is closed under the lock: end_connections() must never shut down a recycled descriptor.
+        # The socket is closed under the lock: close_connections() must never shut down a recycled descriptor.
         with self._connections_lock:
             self._connections[threading.current_thread()] = None
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # No word about lost connections: the CLI leaves in mid-reply whenever it is interrupted.
+        # Lost connections are normal: an interrupted CLI disconnects in mid-reply.
         error = sys.exception()
         if isinstance(error, Exception) and not isinstance(error, OSError):
             self.on_error(error)
 
-    def end_connections(self) -> None:
+    def close_connections(self) -> None:
         with self._connections_lock:
             threads = list(self._connections)
             for connection in self._connections.values():
-                with contextlib.suppress(OSError):  # The client was faster.
+                with contextlib.suppress(OSError):  # The client closed it first.
                     if connection is not None:
                         connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(_PATIENCE)
+            thread.join(_JOIN_TIMEOUT)
 
 
-class _Left(Exception):
-    """The client has gone, or the server closes: nothing more is to be sent."""
+class _Disconnected(Exception):
+    """The client disconnected, or the server closes: nothing more may be sent."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     @property
-    def _http(self) -> _Http:
-        assert isinstance(self.server, _Http)
+    def _http(self) -> _HttpServer:
+        assert isinstance(self.server, _HttpServer)
         return self.server
 
     def setup(self) -> None:
@@ -162,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         exchange = self._http.respond(body, headers)
         try:
             self._send(exchange, streaming=bool(body.get("stream")))
-        except (_Left, OSError):
+        except (_Disconnected, OSError):
             self.close_connection = True
 
     def _send(self, exchange: Exchange, *, streaming: bool) -> None:
@@ -173,9 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif streaming:
             self._stream(answer, exchange)
         else:
-            # The CLI asks so when streaming has failed too often: what breaks a stream must break this too.
-            for item in answer.body:
-                self._wait(item)
+            # The CLI falls back to this when streaming failed too often: a break must break it too.
+            for part in answer.body:
+                self._wait(part)
             self._answer(200, json.dumps(answer.whole(exchange.message_id, exchange.model)).encode())
 
     def _answer(self, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
@@ -194,43 +197,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         self._chunk(answer.start_event(exchange.message_id, exchange.model))
-        for item in answer.body:
-            if isinstance(item, bytes):
-                self._chunk(item)
+        for part in answer.body:
+            if isinstance(part, bytes):
+                self._chunk(part)
             else:
-                self._wait(item)
-        self.wfile.write(b"0\r\n\r\n")  # Without this last, empty chunk the client knows that it was cut off.
+                self._wait(part)
+        self.wfile.write(b"0\r\n\r\n")  # The empty chunk that ends a complete response.
 
     def _chunk(self, data: bytes) -> None:
         if self._http.closing.is_set():
-            raise _Left
+            raise _Disconnected
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    def _wait(self, item: bytes | Pause | Break) -> None:
-        if isinstance(item, Pause):
-            self._pause(item)
-        elif isinstance(item, Break):
-            if item.kind == "hang":
+    def _wait(self, part: BodyPart) -> None:
+        if isinstance(part, Pause):
+            self._pause(part)
+        elif isinstance(part, Break):
+            if part.kind == "hang":
                 self._pause(Pause(math.inf))
-            raise _Left
+            raise _Disconnected
 
     def _pause(self, pause: Pause) -> None:
-        ends = math.inf if pause.event is not None else time.monotonic() + pause.seconds
+        deadline = math.inf if pause.event is not None else time.monotonic() + pause.seconds
         while not (pause.event is not None and pause.event.is_set()):
-            left = ends - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 return
-            self._listen(min(left, _TICK))
+            self._sleep(min(remaining, _POLL_INTERVAL))
 
-    def _listen(self, seconds: float) -> None:
-        """Wait, unless the client leaves or the server closes: then a socket has something to read."""
-        before = self.connection.gettimeout()
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, but stop when the client or the server closes the connection: the socket turns readable."""
+        timeout = self.connection.gettimeout()
         self.connection.settimeout(seconds)
         try:
             if not self.connection.recv(1, socket.MSG_PEEK) or self._http.closing.wait(seconds):
-                raise _Left
+                raise _Disconnected
         except TimeoutError:
             if self._http.closing.is_set():
-                raise _Left from None
+                raise _Disconnected from None
         finally:
-            self.connection.settimeout(before)
+            self.connection.settimeout(timeout)

@@ -1,6 +1,6 @@
-"""Hypothesis strategies: whole turns, as the chunks a subscriber sees, the odd ones among them.
+"""Hypothesis strategies for whole turns, as the chunks a subscriber receives, including rare kinds of turns.
 
-Needs `hypothesis`, so nothing else of rxccsdk imports it.
+It needs `hypothesis`, so no other module of rxccsdk imports it.
 
     from rxccsdk.testing import strategies as chunk_strategies
 
@@ -38,9 +38,10 @@ RESUME_NOTE = (
     "Your response above was cut off mid-stream. Resume directly from where it stops — no apology, no recap. "
     "If none of it survived, answer the request from the start."
 )
-"""What the CLI writes where a message broke off and some of it was kept."""
+"""The user message the CLI adds after a message that broke off and was kept in part."""
 
 INTERRUPTION_NOTE = "[Request interrupted by user]"
+"""The user message the CLI adds after an interrupt."""
 
 _FRAGMENTS = (
     *("a", "word", "two words", "Sentence one. ", "x = 1", "# Title", "- item", "```python\n", "```"),
@@ -63,7 +64,7 @@ _FRAGMENTS = (
 
 @dataclass(slots=True)
 class _Draft:
-    """A chunk before it has its place: `block` is a name of its block, blocks are numbered at the end."""
+    """A chunk without its position. `block` is the name of its block: blocks are numbered at the end."""
 
     kind: type[Chunk]
     fields: tuple[Any, ...]
@@ -74,7 +75,7 @@ class _Draft:
 
 
 def texts(*, max_fragments: int = 12) -> st.SearchStrategy[str]:
-    """Return text that is hard to cut: combining marks, emoji, CRLF, fences. It always shows something."""
+    """Texts that are hard to split: combining marks, emoji, CRLF, code fences. None is only whitespace."""
     fragments = st.one_of(st.sampled_from(_FRAGMENTS), st.text(st.characters(codec="utf-8"), max_size=5))
     joined = st.lists(fragments, min_size=1, max_size=max_fragments).map("".join)
     return joined.map(lambda text: text if text.strip() else text + ".")
@@ -82,7 +83,7 @@ def texts(*, max_fragments: int = 12) -> st.SearchStrategy[str]:
 
 @st.composite
 def pieces(draw: st.DrawFn, text: str) -> list[str]:
-    """Cut a text anywhere, between two code points. As from the parser, the first piece shows something."""
+    """Splits of a text between any two code points. As from the parser, the first piece is not blank."""
     visible = len(text) - len(text.lstrip()) + 1
     cuts = draw(st.lists(st.integers(visible, max(visible, len(text) - 1)), unique=True, max_size=8))
     ends = [*sorted(cut for cut in cuts if cut < len(text)), len(text)]
@@ -93,53 +94,53 @@ def pieces(draw: st.DrawFn, text: str) -> list[str]:
 def turns(
     draw: st.DrawFn, *, retractions: bool = True, sub_agents: int = 2, max_messages: int = 4
 ) -> list[Chunk]:
-    """Whole turns: a list of chunks that ends with its `ResultChunk`, numbered and timed as in a session.
+    """Whole turns: lists of chunks that end with a `ResultChunk`, numbered and timed as in a session.
 
     Args:
-        retractions: let the API's stream break off now and then.
-        sub_agents: at most this many work beside the main agent.
-        max_messages: at most this many messages of the main agent (and what a cut or tool call adds).
+        retractions: Whether the stream of the API breaks off in some turns.
+        sub_agents: The most sub-agents that work beside the main agent.
+        max_messages: The most messages of the main agent, besides those that follow a cut.
     """
-    return draw(_Turn(draw, retractions, sub_agents).chunks(max_messages))
+    return draw(_TurnBuilder(draw, retractions, sub_agents).chunks(max_messages))
 
 
 @dataclass
-class _Turn:
-    """Writes one turn."""
+class _TurnBuilder:
+    """Draws the chunks of one turn."""
 
     draw: st.DrawFn
     retractions: bool
     sub_agents: int
     _names: Iterator[int] = field(default_factory=lambda: iter(range(1_000_000)))
     _main: list[_Draft] = field(default_factory=list)
-    _others: list[tuple[int, list[_Draft]]] = field(default_factory=list)  # not before this place in _main
-    _said: str = ""  # the last text block
+    _sub_agents: list[tuple[int, list[_Draft]]] = field(default_factory=list)  # and their first position
+    _last_text: str = ""  # of the last text block
     _interrupted: bool = False
 
     def chunks(self, max_messages: int) -> st.SearchStrategy[list[Chunk]]:
-        """Write the turn."""
+        """Return the strategy for the chunks of the turn."""
         draw = self.draw
         self._add(SystemChunk, "init", {"session_id": "session", "model": "model-of-init"})
-        silent = draw(st.integers(0, 9)) == 0  # as the CLI's own commands, which answer in the result alone
+        silent = draw(st.integers(0, 9)) == 0  # like a command of the CLI, which answers only in the result
         for _ in range(0 if silent else draw(st.integers(1, max_messages))):
-            self._aside()
+            self._interlude()
             self._message()
             if self._interrupted:
                 break
         self._result(silent)
-        return _placed(self._merged())
+        return _positioned(self._merged())
 
     def _one_in(self, count: int) -> bool:
         return self.draw(st.integers(1, count)) == count
 
-    def _name(self, prefix: str) -> str:
+    def _new_name(self, prefix: str) -> str:
         return f"{prefix}{next(self._names)}"
 
-    def _add(self, kind: type[Chunk], *fields: Any, **place: Any) -> None:
-        self._main.append(_Draft(kind, fields, **place))
+    def _add(self, kind: type[Chunk], *fields: Any, **position: Any) -> None:
+        self._main.append(_Draft(kind, fields, **position))
 
-    def _aside(self) -> None:
-        """Perhaps something that is no agent's text."""
+    def _interlude(self) -> None:
+        """Add, in some turns, a chunk that is no content of a message."""
         kind = self.draw(st.integers(0, 9))
         if kind == 0:
             self._add(SystemChunk, "status", {"status": "requesting"})
@@ -151,8 +152,8 @@ class _Turn:
             self._add(NoticeChunk, "api_error", "API Error: the stream broke off")
 
     def _message(self, *, continues: bool = False) -> None:
-        """A message of the main agent, with what follows it: tool results, or the rest after a cut."""
-        streams, message_id = self.draw(st.booleans()), self._name("msg_")
+        """Add a message of the main agent and what follows it: tool results, or the rest after a cut."""
+        streams, message_id = self.draw(st.booleans()), self._new_name("msg_")
         first = len(self._main)
         if streams:
             usage = {"input_tokens": 10, "output_tokens": 1}
@@ -181,41 +182,40 @@ class _Turn:
             self._run_tool(tool)
 
     def _block(self, kind: str, message_id: str, streams: bool, tools: list[str]) -> None:
-        draw, name, place = self.draw, self._name("block"), {"message_id": message_id}
+        draw, name, position = self.draw, self._new_name("block"), {"message_id": message_id}
         if kind in ("text", "thinking"):
             text = draw(texts())
             chunk = TextChunk if kind == "text" else ThinkingChunk
-            self._said = text if kind == "text" else self._said
+            self._last_text = text if kind == "text" else self._last_text
             for piece in draw(pieces(text)) if streams else [text]:
-                self._add(chunk, piece, block=name, **place)
+                self._add(chunk, piece, block=name, **position)
                 if self._one_in(12):
-                    self._aside()
+                    self._interlude()
         elif kind == "redacted":
-            self._add(UnknownChunk, "redacted_thinking", {"data": "secret"}, **place)
+            self._add(UnknownChunk, "redacted_thinking", {"data": "secret"}, **position)
         else:
-            tool = self._name("toolu_")
+            tool = self._new_name("toolu_")
             tools.append(tool)
             if streams:
                 for piece in ('{"comm', 'and": "ls"}'):
-                    self._add(ToolInputChunk, tool, "Bash", piece, block=name, **place)
-            self._add(ToolUseChunk, tool, "Bash", {"command": "ls"}, block=name, **place)
+                    self._add(ToolInputChunk, tool, "Bash", piece, block=name, **position)
+            self._add(ToolUseChunk, tool, "Bash", {"command": "ls"}, block=name, **position)
 
     def _break_off(self, first: int, message_id: str, *, interrupt: bool) -> None:
-        """Retract the blocks of the current message from some block on, then repeat or go on."""
+        """Retract the blocks of the message from some block on; then repeat them, or continue."""
         names: dict[str, None] = {draft.block: None for draft in self._main[first:] if draft.block}
-        if self.draw(st.booleans()):  # a tool call whose input never completes, nor perhaps begins
+        if self.draw(st.booleans()):  # a tool call whose input never completes or even begins
             self._tool_cut_off(message_id, names)
         keep = self.draw(st.integers(0, len(names))) if self.draw(st.booleans()) else len(names) // 2
-        gone = tuple(names)[keep:]
-        tool_ids = tuple(name for name in gone if name.startswith("toolu_"))
-        if gone:
-            fields = (tool_ids, not interrupt)
-            self._add(RetractedChunk, *fields, message_id=message_id, retracts=gone)
+        retracted = tuple(names)[keep:]
+        tool_ids = tuple(name for name in retracted if name.startswith("toolu_"))
+        if retracted:
+            self._add(RetractedChunk, tool_ids, not interrupt, message_id=message_id, retracts=retracted)
         self._add(MessageChunk, "stop", message_id=message_id)
         if interrupt:
             self._add(UserChunk, INTERRUPTION_NOTE, True)
             self._interrupted = True
-        elif keep and gone:
+        elif keep and retracted:
             self._add(UserChunk, RESUME_NOTE, True)
             self._message(continues=True)
         else:
@@ -223,27 +223,27 @@ class _Turn:
             self._message()
 
     def _tool_cut_off(self, message_id: str, names: dict[str, None]) -> None:
-        tool = self._name("toolu_")
+        tool = self._new_name("toolu_")
         names[tool] = None
         if self.draw(st.booleans()):
             self._add(ToolInputChunk, tool, "Bash", '{"comm', block=tool, message_id=message_id)
 
     def _run_tool(self, tool: str) -> None:
-        if len(self._others) < self.sub_agents and self._one_in(2):
-            self._others.append((len(self._main), self._work_of(tool)))
+        if len(self._sub_agents) < self.sub_agents and self._one_in(2):
+            self._sub_agents.append((len(self._main), self._sub_agent(tool)))
         if self._one_in(4):
             self._add(ToolProgressChunk, tool, 30.0)
         self._add(ToolResultChunk, tool, "a file", self.draw(st.booleans()))
 
-    def _work_of(self, agent: str) -> list[_Draft]:
-        """Return what a sub-agent says and does: whole blocks, never pieces."""
+    def _sub_agent(self, agent: str) -> list[_Draft]:
+        """Return the chunks of a sub-agent: whole blocks, never pieces."""
         work = [_Draft(UserChunk, ("Look around.",), agent)]
         for _ in range(self.draw(st.integers(1, 3))):
-            message_id = self._name("msg_")
+            message_id = self._new_name("msg_")
             for kind in self.draw(st.lists(st.sampled_from(["text", "thinking", "tool"]), max_size=3)):
-                name = self._name("block")
+                name = self._new_name("block")
                 if kind == "tool":
-                    tool = self._name("toolu_")
+                    tool = self._new_name("toolu_")
                     work.append(_Draft(ToolUseChunk, (tool, "Read", {}), agent, message_id, name))
                     work.append(_Draft(ToolResultChunk, (tool, "lines"), agent))
                 else:
@@ -260,27 +260,27 @@ class _Turn:
         elif self._one_in(4):
             fields = ("error_max_turns", True, None, ("Reached 1 turns",), "max_turns", None, usage)
         else:
-            words = self.draw(texts()) if silent else self._said
-            fields = ("success", False, words, (), "completed", "end_turn", usage)
+            text = self.draw(texts()) if silent else self._last_text
+            fields = ("success", False, text, (), "completed", "end_turn", usage)
         cost = self.draw(st.none() | st.floats(0, 9))
         self._add(ResultChunk, *fields, {}, cost, cost, 1234, 2, "session")
 
     def _merged(self) -> list[_Draft]:
-        """Return the sub-agents' work among the main agent's, each in its order, none after the result."""
-        places: list[tuple[int, _Draft]] = [(at, draft) for at, draft in enumerate(self._main)]
-        for start, work in self._others:
+        """Interleave the chunks of all agents, each in its order, none after the result."""
+        positions: list[tuple[int, _Draft]] = list(enumerate(self._main))
+        for start, work in self._sub_agents:
             at = start
             for draft in work:
                 at = self.draw(st.integers(at, min(at + 4, len(self._main) - 1)))
-                places.append((at, draft))
-        # Stable: what has the same place stays in the order it was added, sub-agents before the main agent.
-        places.sort(key=lambda place: (place[0], place[1].agent is None))
-        return [draft for _, draft in places]
+                positions.append((at, draft))
+        # Stable: at the same position the order of insertion stays, with sub-agents before the main agent.
+        positions.sort(key=lambda position: (position[0], position[1].agent is None))
+        return [draft for _, draft in positions]
 
 
 @st.composite
-def _placed(draw: st.DrawFn, drafts: list[_Draft]) -> list[Chunk]:
-    """Number and time the chunks as the parser does: a block has its number from its first piece."""
+def _positioned(draw: st.DrawFn, drafts: list[_Draft]) -> list[Chunk]:
+    """Number and time the chunks as the parser does: a block gets its number at its first piece."""
     numbers: dict[str, int] = {}
     chunks: list[Chunk] = []
     at = 0.0
@@ -291,12 +291,6 @@ def _placed(draw: st.DrawFn, drafts: list[_Draft]) -> list[Chunk]:
         if draft.kind is RetractedChunk:
             fields = (tuple(numbers.get(name, -1) for name in draft.retracts), *fields)
         at += draw(st.sampled_from([0.0, 0.001, 0.02, 0.3]))
-        place: dict[str, Any] = {
-            "turn": 0,
-            "seq": seq,
-            "at": at,
-            "agent": draft.agent,
-            "message_id": draft.message_id,
-        }
-        chunks.append(draft.kind(*fields, **place))
+        position: dict[str, Any] = {"turn": 0, "seq": seq, "at": at}
+        chunks.append(draft.kind(*fields, **position, agent=draft.agent, message_id=draft.message_id))
     return chunks

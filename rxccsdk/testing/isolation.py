@@ -1,4 +1,4 @@
-"""The complete environment of a CLI under test: nothing of the machine's configuration reaches it."""
+"""Isolate a CLI under test from the configuration and the credentials of the machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 
 def require_loopback(url: str) -> None:
-    """Refuse a URL that leaves this machine.
+    """Reject a URL that leaves this machine.
 
     Args:
         url: An `http://` URL whose host is a loopback address or `localhost`.
 
     Raises:
-        ValueError: The host is another one, or the scheme is not `http`.
+        ValueError: The host is not loopback, or the scheme is not `http`.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
@@ -26,7 +26,7 @@ def require_loopback(url: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine's loopback."""
+    """Return whether a host name or address is loopback."""
     if host == "localhost":
         return True
     try:
@@ -36,14 +36,14 @@ def is_loopback(host: str) -> bool:
 
 
 def clean_environment(base_url: str, home: str | os.PathLike[str], **extra: str) -> dict[str, str]:
-    """Make the whole environment for a CLI that talks to a loopback API.
+    """Return the complete environment for a CLI that calls a loopback API.
 
-    Only `PATH` is inherited. Configuration, temporary files and the home are in `home`.
+    Only `PATH` is inherited. Configuration, temporary files and the home directory are inside `home`.
 
     Args:
         base_url: The URL of a `LoopbackApi`.
-        home: An empty temporary folder; sub-folders are created in it.
-        **extra: More variables, which win over the ones made here.
+        home: An empty temporary directory; subdirectories are created in it.
+        **extra: More variables; they override the defaults.
 
     Raises:
         ValueError: `base_url` (or an `ANTHROPIC_BASE_URL` in `extra`) is not on loopback.
@@ -51,14 +51,14 @@ def clean_environment(base_url: str, home: str | os.PathLike[str], **extra: str)
     Example:
         `subprocess.run([cli, "-p", "hi"], env=clean_environment(api.url, tmp_path))`
     """
-    folder = Path(home).resolve()
+    root = Path(home).resolve()
     env = {
         "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder / "home"),
-        "CLAUDE_CONFIG_DIR": str(folder / "claude"),
-        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(root / "home"),
+        "CLAUDE_CONFIG_DIR": str(root / "claude"),
+        "TMPDIR": str(root / "tmp"),
         # Bash keeps its working files here; by default under /tmp, whatever TMPDIR says.
-        "CLAUDE_CODE_TMPDIR": str(folder / "tmp"),
+        "CLAUDE_CODE_TMPDIR": str(root / "tmp"),
         "LANG": "C.UTF-8",
         "ANTHROPIC_BASE_URL": base_url,
         "ANTHROPIC_API_KEY": "sk-ant-not-a-key",
@@ -79,9 +79,9 @@ def clean_environment(base_url: str, home: str | os.PathLike[str], **extra: str)
 
 @contextlib.contextmanager
 def environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Make `os.environ` exactly `env` for the block, and put the old one back.
+    """Set `os.environ` to exactly `env` for the block, and restore it afterwards.
 
-    Both SDKs pass `os.environ` on to the CLI, so handing them a clean environment is not enough.
+    Both SDKs merge `os.environ` into the environment of the CLI: passing a clean one to them is not enough.
 
     Args:
         env: The complete environment, usually from `clean_environment`.
@@ -91,27 +91,27 @@ def environment(env: Mapping[str, str]) -> Iterator[None]:
     """
     before = dict(os.environ)
     try:
-        _become(env)
+        _replace_environ(env)
         yield
     finally:
-        _become(before)
+        _replace_environ(before)
 
 
-def _become(env: Mapping[str, str]) -> None:
+def _replace_environ(env: Mapping[str, str]) -> None:
     for name in set(os.environ) - set(env):
         del os.environ[name]
     os.environ.update(env)
 
 
 def bundled_cli() -> Path | None:
-    """Find the real CLI that the `claude-agent-sdk` wheel brings, without importing that package.
+    """Return the CLI bundled with the `claude-agent-sdk` wheel, without importing that package.
 
     Returns:
-        The executable, or `None` where the package is missing or brings none.
+        The executable, or `None` where the package is missing or bundles none.
     """
     spec = importlib.util.find_spec("claude_agent_sdk")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        program = Path(folder) / "_bundled" / ("claude.exe" if os.name == "nt" else "claude")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(location) / "_bundled" / ("claude.exe" if os.name == "nt" else "claude")
         if program.is_file():
             return program
     return None
