@@ -51,6 +51,7 @@ class OurTurn:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.warnings: list[str] = []
         self._turn = Turn(self, "go")
 
     def subscribe(self, on_next: OnNext, on_completed: OnCompleted) -> None:

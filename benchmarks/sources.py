@@ -133,6 +133,7 @@ class _StandIn:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.warnings: list[str] = []
 
     def enqueue(self, turn: Turn) -> None:
         turn._begin(0, "none")

@@ -166,7 +166,8 @@ class ResultChunk(Chunk, frozen=True, gc=False):
     """How the turn ended; the last chunk of every turn whose result arrived.
 
     `total_cost_usd` counts over the session, `cost_usd` is this turn's share (`None` where its base is not
-    known). What the CLI did not say is `None`.
+    known), and so is `model_usage`, with sub-agents. `is_error` is true where any field says so. What the CLI
+    did not say is `None`.
     """
 
     subtype: str
@@ -184,6 +185,10 @@ class ResultChunk(Chunk, frozen=True, gc=False):
     session_id: str | None = None
     permission_denials: tuple[dict[str, Any], ...] = ()
     origin: dict[str, Any] | None = None
+    structured: Any = None
+    api_error_status: int | None = None
+    ttft_ms: int | None = None
+    uuid: str | None = None
 
 
 class UnknownChunk(Chunk, frozen=True, gc=False):

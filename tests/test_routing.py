@@ -144,13 +144,37 @@ def test_an_abandoned_turn_takes_nothing_more() -> None:
 # -- a CLI that names no prompts --------------------------------------------------------------------------
 
 
-def test_an_old_cli_ends_the_turn_at_a_result_with_neither_uuid_nor_origin() -> None:
+@pytest.mark.parametrize("origin", [{}, INJECTED, {"origin": {"kind": "human"}}])
+def test_a_cli_that_names_no_prompts_ends_the_turn_at_the_next_result(origin: Frame) -> None:
+    """From 2.1.139 to 2.1.170 the first turn's only result may be that of a turn of the CLI's own."""
     router = Router()
     router.begin(0, "u0")
-    assert heard(router, system("init"), DELTA, says(), result(**INJECTED)) == [0, 0, 0, None]
-    assert router.turn == 0
-    assert router.route(result()) == 0
+    assert heard(router, system("init"), DELTA, says(), result(**origin)) == [0, 0, 0, 0]
     assert router.ended
+    assert router.is_guess == (origin == INJECTED)
+
+
+def test_what_follows_a_second_init_is_not_the_answer() -> None:
+    router = Router()
+    router.begin(0, "u0")
+    assert heard(router, system("init"), says(), system("init"), says(), DELTA) == [0, 0, None, None, None]
+    assert router.route(result()) == 0
+    assert router.is_guess
+    router.begin(1, "u1")
+    assert heard(router, system("init"), says(), result()) == [1, 1, 1]
+    assert not router.is_guess
+
+
+def test_a_prompt_that_a_turn_of_the_clis_own_took_up_ends_at_the_result_after_it_is_completed() -> None:
+    """2.1.191 to 2.1.257: that result names no prompt."""
+    router = begun()
+    assert router.route(result(**INJECTED)) is None
+    assert heard(router, lifecycle("completed"), result(**INJECTED)) == [0, 0]
+    assert router.ended
+
+
+def test_a_result_of_a_human_is_the_turns_own() -> None:
+    assert begun().route(result(origin={"kind": "human"})) == 0
 
 
 def test_a_cli_that_names_prompts_but_not_this_result() -> None:

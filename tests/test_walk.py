@@ -30,6 +30,7 @@ class ByHand:
     backend = "none"
     session_id = "s"
     written: Frame | None = None
+    warnings: list[str] = []  # noqa: RUF012
 
     def time(self) -> float:
         return 0.0

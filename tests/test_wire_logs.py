@@ -29,7 +29,7 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
-from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.connection import _AMBIGUOUS, Connection
 from rxccsdk.wire.events import Event
 from tests.wire_traces import (
     LOGS,
@@ -89,6 +89,21 @@ def call(id: str) -> tuple[str, str]:
     return ("tool_use", id)
 
 
+INJECTED_INSIDE = [
+    "SystemChunk init",
+    "SystemChunk status",
+    "MessageChunk start",
+    "main says injected words",
+    "main calls toolu_000002",
+    "MessageChunk delta",
+    "MessageChunk stop",
+    "main gets toolu_000002: (Bash completed with no output)",
+    "SystemChunk status",
+    "MessageChunk start",
+    "main says launched",
+    "MessageChunk delta",
+    "MessageChunk stop",
+]
 RESULTS_LAUNCHED = ("Async agent launched successfully.", False)
 
 LOG: dict[str, Log] = {
@@ -178,7 +193,7 @@ LOG: dict[str, Log] = {
                 [],
                 0,
                 notices=["Invalid API key · Fix external API key"],
-                error=("api", "Invalid API key · Fix external API key"),
+                error=("auth", "Invalid API key · Fix external API key"),
             )
         ],
     ),
@@ -257,6 +272,80 @@ LOG: dict[str, Log] = {
                     "toolu_p2": ("1\tA\n2\t", False),
                     "toolu_p1": ("one", False),
                 },
+            )
+        ],
+    ),
+    # A turn of the CLI's own took up the second prompt: `command_lifecycle` says when it begins and is done,
+    # the result that follows names no prompt and has an origin.
+    "absorbed-2.1.257": Log(
+        prompts=[0, 57],
+        turns=[
+            Turn(
+                "go \n\nlaunched",
+                [said("go "), call("toolu_000000"), call("toolu_000001"), said("launched")],
+                750,
+                results={"toolu_000000": RESULTS_LAUNCHED, "toolu_000001": RESULTS_LAUNCHED},
+            ),
+            Turn("answer to second", [said("answer to second")], 1500),
+        ],
+        outside=[
+            "toolu_000000 says sub answer",
+            "SystemChunk background_tasks_changed",
+            "task ac2c0996cadf315d7 completed",
+            "task ac2c0996cadf315d7 completed",
+            "SystemChunk init",
+            "SystemChunk status",
+            "MessageChunk start",
+            "main says injected words",
+            "toolu_000001 says sub answer",
+            "SystemChunk background_tasks_changed",
+            "task a05d6cd0008738c3c completed",
+            "task a05d6cd0008738c3c completed",
+            "main calls toolu_000002",
+            "MessageChunk delta",
+            "MessageChunk stop",
+            "main gets toolu_000002: (Bash completed with no output)",
+        ],
+    ),
+    # The first turn's own result never comes: one result, of the turn that the CLI began in between. What
+    # came after the second `init` is not the answer.
+    "merged-first-turn-2.1.170": Log(
+        prompts=[0],
+        turns=[
+            Turn(
+                "go \n\nlaunched",
+                [said("go "), call("toolu_000000"), call("toolu_000001"), said("launched")],
+                2250,
+                results={"toolu_000000": RESULTS_LAUNCHED, "toolu_000001": RESULTS_LAUNCHED},
+                notices=[_AMBIGUOUS],
+            )
+        ],
+        outside=INJECTED_INSIDE,
+    ),
+    # No uuids, no origin: the same, and the second turn is told apart by its own `init`.
+    "injected-2.1.116": Log(
+        prompts=[0, 82],
+        turns=[
+            Turn(
+                "go \n\nlaunched",
+                [said("go "), call("toolu_000000"), call("toolu_000001"), said("launched")],
+                1800,
+                results={"toolu_000000": RESULTS_LAUNCHED, "toolu_000001": RESULTS_LAUNCHED},
+                notices=[_AMBIGUOUS],
+            ),
+            Turn("answer to second", [said("answer to second")], 225),
+        ],
+        outside=[line.replace("toolu_000002", "toolu_000006") for line in INJECTED_INSIDE],
+    ),
+    # The API's stream broke off: no success, though `is_error` says nothing of it, and what came is kept.
+    "error-subtype-2.1.19": Log(
+        prompts=[0],
+        turns=[
+            Turn(
+                text := "".join(f"w{n} " for n in range(21)),
+                [said(text)],
+                0,
+                error=("execution", "The agent failed during the turn (error_during_execution)."),
             )
         ],
     ),
@@ -442,7 +531,7 @@ def test_every_log_is_described() -> None:
     assert sorted(path.stem for path in LOGS.glob("*.jsonl")) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "error-subtype-2.1.19"])  # never whole
 def test_without_partial_messages_the_answer_is_the_same(name: str) -> None:
     """Law 1. What broke off was only ever streamed; it does not stand in either."""
     got = read_trace(*without_partial_messages(name))

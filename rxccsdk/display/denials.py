@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxccsdk.display.wording import content_in_words, one_line
-
-_REFUSED = ("haven't granted it yet", "requires approval", "require approval", "needs approval")  # older CLIs
+from rxccsdk.display.wording import one_line
+from rxccsdk.session.denied import is_unasked, text_of_content
 
 
 class Denials:
@@ -54,8 +53,7 @@ class Denials:
 
 def is_refusal(content: Any) -> bool:
     """Whether a failed call was refused, from its words: CLIs before `permission_denied` frames."""
-    words = content_in_words(content)
-    return any(part in words for part in _REFUSED)
+    return is_unasked(text_of_content(content))
 
 
 def _in_python(option: str, value: str) -> str:

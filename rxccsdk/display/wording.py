@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from rxccsdk.session.denied import text_of_content
 from rxccsdk.text.harmless import harmless
 
 # The inputs that show most about a call, best first; whatever the tool.
@@ -22,7 +22,6 @@ _TELLING_INPUTS = (
     "path",
     "prompt",
 )
-_MARKUP = re.compile(r"</?tool_use_error>")
 
 
 def one_line(text: str, most: int = 300) -> str:
@@ -50,9 +49,7 @@ def call_in_words(input: Mapping[str, Any], cwd: str = "") -> str:
 
 def content_in_words(content: Any) -> str:
     """Return the text of a tool result, whose content is text or a list of content blocks, on one line."""
-    if isinstance(content, list):
-        content = " ".join(str(block.get("text", "")) for block in content if isinstance(block, dict))
-    return one_line(_MARKUP.sub("", content)) if isinstance(content, str) else ""
+    return one_line(text_of_content(content))
 
 
 def retry_in_words(retry: Mapping[str, Any]) -> str:

@@ -139,7 +139,9 @@ def _response(
     if turn is None:
         return fold.response(ended=ended)
     fold.backend = turn.backend
-    return fold.response(ended=turn._because)
+    response = fold.response(ended=turn._because)
+    response.warnings.extend(turn._conductor.warnings)
+    return response
 
 
 def _add_partial(error: Exception, fold: ResponseFold) -> None:

@@ -72,6 +72,10 @@ class _OneShot:
         self._loop = self._loop or running_loop()
         return self._loop
 
+    @property
+    def warnings(self) -> list[str]:
+        return self._exchange.warnings
+
     def enqueue(self, turn: Turn) -> None:
         assert self._loop is not None
         self._opening = self._loop.create_task(self._open(turn))

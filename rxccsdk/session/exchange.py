@@ -87,7 +87,7 @@ class Exchange:
 
         It is done once, in a task of its own, however many call it and are cancelled meanwhile.
         """
-        if self.loop is None:
+        if self.loop is None or self.loop.is_closed():
             return
         if self._closing is None:
             self._closing = self.loop.create_task(self._close())
@@ -258,6 +258,11 @@ class Exchange:
             stopped = event.because is not None and event.because[0] == "interrupted"
             turn._finish("interrupted" if stopped else "completed", arrived, because=event.because)
         self._send_later()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong beside the turns, in words."""
+        return self._transport.warnings if self.loop is not None else []
 
     def _call_later(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         assert self.loop is not None, "only what was opened waits for anything"

@@ -17,7 +17,10 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
+from rxccsdk.session.denied import is_unasked, text_of_content
+from rxccsdk.session.failure import RETRYABLE, failure
 from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
+from rxccsdk.session.tokens import tokens_of, tokens_of_usage, with_sub_agents
 from rxccsdk.text.pieces import Separators, answer_without_text, same_block
 
 _JOIN_AT = 4096  # pieces of a block that wait to be joined: a short piece takes ten times its text
@@ -81,6 +84,8 @@ class ResponseFold:
         self._session_id: str | None = None
         self._api_error: str | None = None
         self._limit: str | None = None
+        self._blocked: str | None = None  # why a hook let no prompt through
+        self._notes: list[str] = []  # warnings
         self.stopped: tuple[str, str] | None = None
         self._result: ResultChunk | None = None
 
@@ -109,14 +114,16 @@ class ResponseFold:
         result = self._result
         kind, error = self._error(result) if result is not None else ended or (None, None)
         pieces: Iterable[str] = _Content(self._blocks)
-        if result is not None and not self._blocks:
+        if result is not None and not self._blocks and error is None:
             pieces = (answer_without_text(result),)
         response = SessionResponse.model_construct(
             metadata=self._metadata(result),
             error=error,
             error_kind=kind,
             tool_uses=list(self._tools.values()),
-            warnings=[_denial(denial) for denial in (result.permission_denials if result else ())],
+            warnings=self._warnings(result),
+            structured=result.structured if result is not None else None,
+            retryable=kind in RETRYABLE,
         )
         response._pieces = pieces
         return response
@@ -143,6 +150,8 @@ class ResponseFold:
             self._api_error = chunk.detail
         elif chunk.kind == "limit":
             self._limit = chunk.detail
+        elif chunk.kind == "ambiguous":
+            self._notes.append(chunk.detail)
         if chunk.kind in ("interrupt", "limit"):
             self.stopped = ("interrupted", chunk.detail)
 
@@ -150,6 +159,8 @@ class ResponseFold:
         if chunk.subtype == "init":
             self._session_id = chunk.data.get("session_id")
             self._model = self._model or chunk.data.get("model")
+        elif chunk.subtype == "informational" and chunk.data.get("prevent_continuation"):
+            self._blocked = str(chunk.data.get("content") or "A hook blocked the prompt.")
 
     def _end(self, chunk: ResultChunk) -> None:
         self._result = chunk
@@ -175,32 +186,40 @@ class ResponseFold:
     def _error(self, result: ResultChunk) -> tuple[str | None, str | None]:
         if self._limit is not None:
             return "max_output_tokens", self._limit
-        if not result.is_error:
-            return None, None
-        if (result.terminal_reason or "").startswith("aborted"):
-            return "interrupted", "The turn was interrupted."
-        words = "; ".join(result.errors) or result.result or self._api_error or result.subtype
-        if result.subtype == "error_max_turns":
-            return "max_turns", words
-        if result.subtype.startswith("error_max_budget"):
-            return "budget", words
-        if result.terminal_reason == "api_error" or result.subtype == "success" or self._api_error:
-            return "api", words
-        return "execution", words
+        if self._blocked is not None:
+            return "blocked", self._blocked
+        return failure(result, self._api_error)
+
+    def _warnings(self, result: ResultChunk | None) -> list[str]:
+        denials = result.permission_denials if result is not None else ()
+        return [*self._notes, *(self._denial(denial) for denial in denials)]
+
+    def _denial(self, denial: dict[str, Any]) -> str:
+        """Return who denied a tool, in the words of its result, or what would allow it."""
+        name = str(denial.get("tool_name") or "a tool")
+        use = self._tools.get(str(denial.get("tool_use_id")))
+        words = text_of_content(use.result) if use is not None else ""
+        if words and not is_unasked(words):
+            return f"Permission to use {name} was denied: {words}"
+        return f"Permission to use {name} was denied; allowed_tools=[{name!r}] would allow it."
 
     def _metadata(self, result: ResultChunk | None) -> ResponseMetadata:
         usage = result.usage if result is not None else None
         # After an interrupt the CLI's own count is zero; what the messages said is nearer the truth.
         if usage is None or (result is not None and result.is_error and not usage.get("output_tokens")):
             usage = self._summed_usage() or usage
+        models = result.model_usage if result is not None else None
+        tokens = tokens_of(models) or tokens_of_usage(usage)
         return ResponseMetadata.model_construct(
             session_id=(result.session_id if result is not None else None) or self._session_id,
             total_cost_usd=result.total_cost_usd if result is not None else None,
             cost_usd=result.cost_usd if result is not None else None,
             duration_ms=result.duration_ms if result is not None else None,
             num_turns=result.num_turns if result is not None else None,
-            usage=usage,
-            model_usage=result.model_usage if result is not None else None,
+            usage=with_sub_agents(usage, tokens),
+            tokens=tokens,
+            model_usage=models,
+            api_error_status=result.api_error_status if result is not None else None,
             model=self._model,
             backend=self.backend,
             subtype=result.subtype if result is not None else None,
@@ -228,8 +247,3 @@ _NOTES: dict[type[Chunk], Callable[[ResponseFold, Any], None]] = {
     ToolResultChunk: ResponseFold._tool_result,
     ToolUseChunk: ResponseFold._tool_use,
 }
-
-
-def _denial(denial: dict[str, Any]) -> str:
-    tool = denial.get("tool_name") or "a tool"
-    return f"Permission to use {tool} was denied; allowed_tools=[{str(tool)!r}] would allow it."

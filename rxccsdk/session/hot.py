@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections import deque
 
 from reactivex import abc
@@ -10,6 +11,7 @@ from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk
 from rxccsdk.text.flow import Source
+from rxccsdk.text.replay import ended_by
 from rxccsdk.text.sink import Sink
 
 _log = logging.getLogger("rxccsdk")
@@ -72,6 +74,8 @@ class HotChunks(Source[Chunk]):
             sink.on_next(chunk)
         except Exception as error:
             _report(error)
+        except (CancelledError, GeneratorExit) as error:
+            sink.on_error(ended_by(error))
 
     def _end_sink(self, sink: Sink) -> None:
         try:

@@ -35,6 +35,7 @@ class SessionOptions(BaseModel):
         connect_timeout: seconds the CLI may take to start.
         interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
         backend: which SDK to use; "auto" takes `claude-agent-sdk` where it is installed.
+        survive: let the agent go on when this process dies; without, it is ended, however the process dies.
         sdk_options: a `ClaudeCodeOptions` or `ClaudeAgentOptions` for everything else, such as hooks, MCP
             servers and `can_use_tool`. It decides the backend.
 
@@ -64,4 +65,5 @@ class SessionOptions(BaseModel):
     connect_timeout: float = Field(default=60.0, gt=0)
     interrupt_timeout: float = Field(default=5.0, gt=0)
     backend: Backend = "auto"
+    survive: bool = False
     sdk_options: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 Prompt = str | list[dict[str, Any]]
@@ -32,8 +33,26 @@ def checked_prompt(prompt: Any) -> Prompt:
             raise TypeError(
                 f"Not a content block: {block!r}. One looks like {{'type': 'text', 'text': '...'}}."
             )
-        if kind == "text" and not str(block.get("text") or "").strip():
-            raise ValueError("A text block of the prompt is empty.")
+        if kind == "text":
+            _check_text(block.get("text"))
         if kind == "image" and not isinstance(block.get("source"), dict):
             raise ValueError("An image block needs a `source`, as the Messages API spells it.")
+    _check_json(prompt)
     return prompt
+
+
+def _check_text(text: Any) -> None:
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"The text of a content block is a string, not {type(text).__name__}.")
+    if not (text or "").strip():
+        raise ValueError("A text block of the prompt is empty.")
+
+
+def _check_json(prompt: list[Any]) -> None:
+    """Raise where the prompt has no form on the wire: the CLI would end, or never answer."""
+    try:
+        json.dumps(prompt, allow_nan=False)
+    except TypeError as error:
+        raise TypeError(f"The prompt holds what JSON cannot: {error}. Image data is base64 text.") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The prompt holds what JSON cannot: {error}.") from error

@@ -13,6 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, co
 _ON_USE = ConfigDict(defer_build=True)
 
 
+class Tokens(BaseModel):
+    """The tokens of a turn, sub-agents included."""
+
+    model_config = _ON_USE
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+
 class ResponseMetadata(BaseModel):
     """The figures of a turn. What the CLI did not say is `None`.
 
@@ -28,6 +39,8 @@ class ResponseMetadata(BaseModel):
     num_turns: int | None = None
     usage: dict[str, Any] | None = None
     model_usage: dict[str, Any] | None = None
+    tokens: Tokens | None = None
+    api_error_status: int | None = None
     model: str | None = None
     backend: str | None = None
     subtype: str | None = None
@@ -68,10 +81,13 @@ class SessionResponse(BaseModel):
         content: the main agent's text, a blank line between blocks; only what stood.
         metadata: the figures.
         error: `None`, or in words why the turn did not succeed.
-        error_kind: `None`, "interrupted", "max_turns", "budget", "max_output_tokens", "api", "crashed",
-            "closed", "stall" or "execution".
+        error_kind: `None`, or "interrupted", "max_turns", "budget", "max_output_tokens", "rate_limit",
+            "overloaded", "auth", "billing", "request", "server", "api" (an API error of no known status),
+            "blocked" (by a hook), "execution", "stall", "crashed" or "closed".
         tool_uses: the tool calls in order, sub-agents' ones too, with their results.
         warnings: what went wrong beside the answer, denied tools among it.
+        structured: what the CLI validated against a schema, where one was given.
+        retryable: whether the same prompt may succeed when it is sent again.
     """
 
     model_config = _ON_USE
@@ -81,6 +97,8 @@ class SessionResponse(BaseModel):
     error_kind: str | None = None
     tool_uses: list[ToolUse] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    structured: Any = None
+    retryable: bool = False
     _pieces: Iterable[str] = ()
 
     @computed_field  # type: ignore[prop-decorator]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from rxccsdk.session.prompt import Prompt, checked_prompt
 from rxccsdk.session.query import answer
 from rxccsdk.session.response import SessionResponse
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.clock import on_loop
 from rxccsdk.transport import Transport
 from rxccsdk.transport.player import CassettePlayer
 from rxccsdk.transport.recorder import Recorder
@@ -138,7 +140,7 @@ class ClaudeSession:
 
     async def interrupt(self) -> None:
         """Stop what the agent is doing. Returns when the running turn has ended; at once when idle."""
-        await self._exchange.interrupt()
+        await on_loop(self._exchange.loop, self._exchange.interrupt)
 
     async def cost_so_far(self) -> float | None:
         """Ask what the session has cost until now, in USD, also while a turn runs.
@@ -146,7 +148,8 @@ class ClaudeSession:
         An estimate of the CLI's; what a turn did cost is in its response. `None` where nothing knows: an
         older CLI, a recording, a session that is not open.
         """
-        answer = await self._exchange.control("get_session_cost", seconds=_ANSWER_WITHIN)
+        ask = partial(self._exchange.control, "get_session_cost", seconds=_ANSWER_WITHIN)
+        answer = await on_loop(self._exchange.loop, ask)
         found = _COST.search(str(answer.response.get("text"))) if answer is not None else None
         return float(found[1]) if found is not None else None
 
@@ -166,7 +169,7 @@ class ClaudeSession:
 
     async def aclose(self) -> None:
         """Interrupt the running turn, end the CLI and all it started. Bounded, whatever they do."""
-        await self._exchange.close()
+        await on_loop(self._exchange.loop, self._exchange.close)
 
     async def __aenter__(self) -> ClaudeSession:
         await self.open()

@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxccsdk.chunks import Chunk, MessageChunk
+from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, SessionClosedError
+from rxccsdk.session.limits import TokenLimit
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
@@ -20,7 +21,7 @@ from rxccsdk.text.clock import running_loop
 from rxccsdk.text.flow import Source
 from rxccsdk.text.leave import iterate
 from rxccsdk.text.replay import Cursor
-from rxccsdk.text.sink import Sink
+from rxccsdk.text.sink import Failures, Sink
 
 _log = logging.getLogger("rxccsdk")
 
@@ -28,6 +29,7 @@ Status = Literal["pending", "running", "completed", "interrupted", "failed"]
 
 _NOT_OPEN = "The session is not open: subscribe inside `async with session:`."
 NEVER_SENT = "The turn was ended before it was sent."
+_RAISED = "a subscriber of a turn raised; the turn goes on"
 _SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
 
 
@@ -36,6 +38,10 @@ class Conductor(Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong beside the turns, in words."""
 
     def enqueue(self, turn: Turn) -> None:
         """Write the turn's prompt as soon as the turns before it are over."""
@@ -76,8 +82,7 @@ class Turn(Source[Chunk]):
         self._session = session  # a session that only its turns refer to is not dropped
         self._on_dispose = on_dispose
         self._replay = replay
-        self._max_output_tokens = max_output_tokens
-        self._output_tokens: dict[str | None, int] = {}
+        self._limit = TokenLimit(max_output_tokens) if max_output_tokens is not None else None
         self._log = Log()
         self._backend: str | None = None
         self._cursors: list[Cursor] = []
@@ -86,6 +91,7 @@ class Turn(Source[Chunk]):
         self._submitted = False
         self._ended = False
         self._error: Exception | None = None
+        self._is_handled = False  # somebody takes the error: the others need no report
         self._because: tuple[str, str] | None = None
         self._over: concurrent.futures.Future[None] | None = None  # for those who wait for the end
 
@@ -105,7 +111,9 @@ class Turn(Source[Chunk]):
     @property
     def response(self) -> SessionResponse:
         """The turn reduced, as far as it has come."""
-        return self._log.response(self._backend, self._because)
+        response = self._log.response(self._backend, self._because)
+        response.warnings.extend(self._conductor.warnings)
+        return response
 
     async def interrupt(self) -> None:
         """Stop the turn. Returns when it has ended; what arrived until then is in `response`."""
@@ -143,7 +151,8 @@ class Turn(Source[Chunk]):
 
     def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Put the turn's chunks into the sink, from the first one, on the session's loop."""
-        sink.subscriber.report = self._report_raised
+        failures = Failures(lambda error: self._report(_RAISED, error), _RAISED)
+        sink.subscriber.report = failures.add
         loop = self._conductor.loop
         cursor = Cursor(sink, self._log.start, self._log.lock)
         if loop is None or loop.is_closed():
@@ -151,6 +160,7 @@ class Turn(Source[Chunk]):
             return Disposable()
 
         def leave() -> None:
+            failures.close()
             if not loop.is_closed():
                 _call_on(loop, lambda: self._leave(cursor))
 
@@ -202,15 +212,16 @@ class Turn(Source[Chunk]):
     def _end_cursor(self, cursor: Cursor) -> None:
         if cursor in self._cursors:
             self._cursors.remove(cursor)
+        error, subscriber = self._error, cursor.subscriber
+        if error is not None and self._is_handled and not subscriber.handles_errors:
+            subscriber.stop()
+            return
         try:
-            cursor.end(self._error)
-        except Exception as error:
-            self._report("a subscriber of a turn raised at its end", error)
+            cursor.end(error)
+        except (Exception, asyncio.CancelledError, GeneratorExit) as raised:
+            self._report("a subscriber of a turn raised at its end", raised)
 
-    def _report_raised(self, error: Exception) -> None:
-        self._report("a subscriber of a turn raised; the turn goes on", error)
-
-    def _report(self, message: str, error: Exception) -> None:
+    def _report(self, message: str, error: BaseException) -> None:
         loop = self._conductor.loop
         if loop is None:
             _log.error(message, exc_info=error)
@@ -232,8 +243,8 @@ class Turn(Source[Chunk]):
     def _push(self, chunks: Sequence[Chunk]) -> None:
         """Append chunks that arrived together, and let every subscriber read on."""
         self._log.extend(chunks)
-        if self._max_output_tokens is not None:
-            self._limit_tokens(chunks)
+        if self._limit is not None:
+            self._limit_tokens(self._limit, chunks)
         for cursor in tuple(self._cursors):
             self._read(cursor)
         if self._replay:
@@ -268,6 +279,7 @@ class Turn(Source[Chunk]):
             return
         self._log.extend(last)
         self._error, self._because = error, because
+        self._is_handled = any(cursor.subscriber.handles_errors for cursor in self._cursors)
         if isinstance(error, RxccError) and error.partial is None:
             error.partial = self.response
         with self._log.lock:
@@ -318,14 +330,10 @@ class Turn(Source[Chunk]):
         _call_on(loop, end)
         await self.wait()
 
-    def _limit_tokens(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            if isinstance(chunk, MessageChunk) and chunk.event == "delta" and chunk.usage:
-                self._output_tokens[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)
-        spent, limit = sum(self._output_tokens.values()), self._max_output_tokens
-        if limit is not None and spent > limit and not self._ended:
-            self._max_output_tokens = None
-            words = f"max_output_tokens={limit} was exceeded: {spent} tokens."
+    def _limit_tokens(self, limit: TokenLimit, chunks: Sequence[Chunk]) -> None:
+        words = limit.exceeded_by(chunks)
+        if words is not None and not self._ended:
+            self._limit = None
             self._conductor.interrupt_turn(self, words, "limit")
 
     def _forget(self) -> None:

@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 
 from rxccsdk.text.clock import running_loop
 from rxccsdk.text.flow import Handlers, Keeping, Stage
-from rxccsdk.text.sink import Sink
+from rxccsdk.text.sink import Failures, Sink
 
 _log = logging.getLogger("rxccsdk")
 _T = TypeVar("_T")
@@ -41,6 +41,7 @@ class CallbackRunner(Generic[_T]):
         self._task: asyncio.Task[None] | None = None
         self._on_done: Callable[[], object] | None = None
         self._cancelled = False
+        self._failures = Failures(_log_failure, "a callback")
 
     def call(self, value: _T) -> None:
         """Call the callback with a value, now or after those that wait."""
@@ -57,6 +58,7 @@ class CallbackRunner(Generic[_T]):
     def when_done(self, action: Callable[[], object]) -> None:
         """Call `action` when every value was handled; at once, if they all were."""
         if self._task is None:
+            self._failures.close()
             action()
         else:
             self._on_done = action
@@ -64,6 +66,7 @@ class CallbackRunner(Generic[_T]):
     def cancel(self) -> None:
         """Handle no more values, and cancel the callback that runs."""
         self._cancelled = True
+        self._failures.close()
         self._waiting.clear()
         self._on_done = None
         task, self._task = self._task, None
@@ -114,8 +117,11 @@ class CallbackRunner(Generic[_T]):
                     return result
             except Exception as error:
                 self._report(error)
+            except (asyncio.CancelledError, GeneratorExit) as error:
+                self._report(RuntimeError(f"the callback raised {type(error).__name__}"))
         self._task = None
         if self._on_done is not None:
+            self._failures.close()
             try:
                 self._on_done()
             except Exception as error:  # nothing awaits this task: it would be lost in it
@@ -129,7 +135,11 @@ class CallbackRunner(Generic[_T]):
                 return
             except Exception as handler_error:
                 error = handler_error
-        _log.error("a callback raised %r; the stream goes on", error, exc_info=error)
+        self._failures.add(error)
+
+
+def _log_failure(error: Exception) -> None:
+    _log.error("a callback raised %r; the stream goes on", error, exc_info=error)
 
 
 def tapping(

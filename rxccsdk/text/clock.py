@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from reactivex import abc
 from reactivex.scheduler import (
@@ -15,6 +16,8 @@ from reactivex.scheduler import (
     TrampolineScheduler,
     VirtualTimeScheduler,
 )
+
+_T = TypeVar("_T")
 
 SLACK = 0.001  # seconds a timer may be early; clocks are not that exact
 
@@ -28,6 +31,19 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+async def on_loop(loop: asyncio.AbstractEventLoop | None, call: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Call a coroutine function on a loop, and return what it returns; from any loop.
+
+    Raises:
+        RuntimeError: the loop does not run any more.
+    """
+    if loop is None or loop is running_loop() or loop.is_closed():
+        return await call()
+    if not loop.is_running():
+        raise RuntimeError(f"The session was opened on {loop!r}, which does not run: it cannot be reached.")
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop))
 
 
 @dataclass(frozen=True, slots=True)

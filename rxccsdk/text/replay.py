@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 from contextvars import copy_context
 from math import inf
@@ -87,6 +88,8 @@ class Cursor:
                     if subscriber.report is None:
                         raise
                     subscriber.report(error)
+                except (CancelledError, GeneratorExit) as error:  # it ends this subscriber and no other
+                    self.sink.on_error(ended_by(error))
                 finally:
                     self.place += 1  # only now: what was not read must not be forgotten
                 if subscriber.stopped or monotonic() > until:
@@ -100,3 +103,10 @@ class Cursor:
             self._context.run(self.sink.on_error, error)
         else:
             self._context.run(self.sink.on_completed)
+
+
+def ended_by(error: BaseException) -> RuntimeError:
+    """Return the error that a subscriber ends with whose callback raised what is no `Exception`."""
+    ending = RuntimeError(f"A callback of this subscriber raised {type(error).__name__}.")
+    ending.__cause__ = error
+    return ending

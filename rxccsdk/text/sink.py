@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from reactivex import abc
 
+_log = logging.getLogger("rxccsdk")
+
 Report = Callable[[Exception], None]
 """Takes what a subscriber raises at an item; it gets the other items all the same."""
+
+
+class Failures:
+    """Reports the first failure with its traceback, and counts the others.
+
+    Args:
+        report: takes the first one.
+        what: names what fails, for the log.
+    """
+
+    __slots__ = ("_more", "_report", "_what")
+
+    def __init__(self, report: Report, what: str) -> None:
+        self._report = report
+        self._what = what
+        self._more = -1
+
+    def add(self, error: Exception) -> None:
+        """Report it, or count it."""
+        self._more += 1
+        if not self._more:
+            self._report(error)
+
+    def close(self) -> None:
+        """Log how many were only counted."""
+        if self._more > 0:
+            _log.error("%s: it raised at %d more chunks", self._what, self._more)
+        self._more = -1
 
 
 class Subscriber:
@@ -21,11 +52,20 @@ class Subscriber:
 
     Attributes:
         stopped: whether it was disposed or has had its end.
+        handles_errors: whether it was given an `on_error`.
         report: set by the source; without, what `on_next` raises goes to whoever puts the item.
         on_stop: called once when it is stopped.
     """
 
-    __slots__ = ("_on_completed", "_on_error", "_on_next", "on_stop", "report", "stopped")
+    __slots__ = (
+        "_on_completed",
+        "_on_error",
+        "_on_next",
+        "handles_errors",
+        "on_stop",
+        "report",
+        "stopped",
+    )
 
     def __init__(
         self,
@@ -37,6 +77,7 @@ class Subscriber:
             observer = cast("abc.ObserverBase[Any]", on_next)
             on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
         self._on_next = cast("Callable[[Any], object]", on_next or _ignore)
+        self.handles_errors = on_error is not None
         self._on_error = on_error or _raise
         self._on_completed = on_completed or _ignore
         self.stopped = False

@@ -59,6 +59,10 @@ class Transport(Protocol):
             SessionClosedError: it takes no more input.
         """
 
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong beside the session, in words."""
+
     def hand_to_sdk(self, frame: Frame) -> None:
         """Return the SDK a control frame of the CLI."""
 

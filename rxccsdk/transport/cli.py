@@ -41,7 +41,9 @@ class CliTransport:
         self._driver = choose_driver(options, self.session_id)
         self.backend = self._driver.name
         self._sdk = _ControlChannel(self)
-        self._process = CliProcess(self._on_data, self._on_end, self._driver.on_stderr)
+        self._process = CliProcess(
+            self._on_data, self._on_end, self._driver.on_stderr, survive=options.survive
+        )
         self._pump: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._receive: Receive = _ignore
@@ -93,6 +95,12 @@ class CliTransport:
             raise SessionClosedError("The CLI takes no more input.") from error
         if self._recorder is not None:
             self._recorder.sent(data, self.time())
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why the recording has ended, if it has."""
+        failure = self._recorder.failure if self._recorder is not None else None
+        return [failure] if failure is not None else []
 
     def hand_to_sdk(self, frame: Frame) -> None:
         """Return the SDK a control frame of the CLI."""

@@ -92,6 +92,11 @@ class CassettePlayer:
         elif request:
             asyncio.get_running_loop().call_soon(self._refuse, str(frame.get("request_id")))
 
+    @property
+    def warnings(self) -> list[str]:
+        """None."""
+        return []
+
     def hand_to_sdk(self, frame: Frame) -> None:
         """Do nothing: the recorded SDK has answered."""
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import signal
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,16 +16,28 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rxccsdk.errors import CLINotFoundError, RxccError
 from rxccsdk.transport import Exit
+from rxccsdk.transport._guardian_program import MARK, marked
+from rxccsdk.transport.guardian import guardian
 from rxccsdk.wire.frames import LineFramer
 
 if TYPE_CHECKING:
     import psutil
+
+_log = logging.getLogger("rxccsdk")
 
 INSTALL_HINT = (
     "Install it (npm install -g @anthropic-ai/claude-code, or pip install 'rxccsdk[agent]', which brings "
     "one), or set SessionOptions(cli_path=...)."
 )
 
+# What keeps a process from starting and has nothing to do with the file.
+_OTHER_CAUSES = {
+    errno.E2BIG: "its command line and environment are too long. Put long texts into files.",
+    errno.EMFILE: "this process has no file descriptor left. Close some, or raise its limit (ulimit -n).",
+    errno.ENFILE: "the system has no file descriptor left.",
+    errno.ENOMEM: "there is no memory left.",
+    errno.EAGAIN: "there can be no more processes.",
+}
 _STDERR_LINES = 50
 _GRACE = 2.0  # seconds between one means of ending a process and the next, harder one
 _EOF_GRACE = 0.5  # seconds its output may stay open after it is gone: a child of its may hold the pipe
@@ -35,6 +50,7 @@ class CliProcess(asyncio.SubprocessProtocol):
         on_data: gets each read of its standard output.
         on_end: called once, when its output has ended.
         on_stderr: gets each line of its standard error, beside the last ones being kept.
+        survive: let it go on when this process dies.
     """
 
     def __init__(
@@ -42,10 +58,14 @@ class CliProcess(asyncio.SubprocessProtocol):
         on_data: Callable[[bytes], None],
         on_end: Callable[[Exit], None],
         on_stderr: Callable[[str], None] | None = None,
+        *,
+        survive: bool = False,
     ) -> None:
         self._on_data = on_data
         self._on_end = on_end
         self._on_stderr = on_stderr
+        self._survive = survive
+        self._mark = uuid.uuid4().hex  # what it and all it starts carry in their environment
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._stderr_framer = LineFramer()
         self._transport: asyncio.SubprocessTransport | None = None
@@ -66,6 +86,7 @@ class CliProcess(asyncio.SubprocessProtocol):
         _check_directory(cwd)
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {} if user is None else {"user": user}
+        env = {**env, MARK: self._mark}
         try:
             self._transport, _ = await loop.subprocess_exec(
                 lambda: self, *argv, cwd=cwd, env=env, start_new_session=True, **options
@@ -73,10 +94,15 @@ class CliProcess(asyncio.SubprocessProtocol):
         except FileNotFoundError as error:
             raise CLINotFoundError(f"There is no Claude Code CLI at {argv[0]}. {INSTALL_HINT}") from error
         except OSError as error:
+            if error.errno in _OTHER_CAUSES:
+                raise RxccError(f"The CLI cannot be started: {_OTHER_CAUSES[error.errno]}") from error
             raise CLINotFoundError(
                 f"The Claude Code CLI at {argv[0]} cannot be executed: {error.strerror or error}. "
                 "Check the file and its permissions, or set SessionOptions(cli_path=...)."
             ) from error
+
+        if not self._survive:
+            guardian.watch(self._transport.get_pid(), self._mark)
 
     def write(self, data: bytes) -> None:
         """Write to its standard input, without waiting.
@@ -142,7 +168,11 @@ class CliProcess(asyncio.SubprocessProtocol):
         if text:
             self._stderr.append(text)
             if self._on_stderr is not None:
-                self._on_stderr(text)
+                try:
+                    self._on_stderr(text)
+                except Exception as error:
+                    self._on_stderr = None
+                    _log.error("the stderr callback raised; it is called no more", exc_info=error)
 
     def _report_end_when_known(self) -> None:
         """Its output has ended. Most often it is ending too; then its exit code is worth a moment."""
@@ -166,6 +196,9 @@ class CliProcess(asyncio.SubprocessProtocol):
         except asyncio.CancelledError:
             await self.kill()  # the loop is being torn down: there is no time left
             raise
+        finally:
+            if self._transport is not None:
+                await guardian.release(self._transport.get_pid())
 
     async def kill(self) -> None:
         """End it and all it started with SIGKILL, and see it gone."""
@@ -178,7 +211,11 @@ class CliProcess(asyncio.SubprocessProtocol):
             with contextlib.suppress(Exception):
                 process.kill()
         await self._gone(_EOF_GRACE)
+        for process in _marked(self._mark):
+            with contextlib.suppress(Exception):
+                process.kill()
         transport.close()
+        await guardian.release(transport.get_pid())
 
     async def _end_step_by_step(self, at_once: bool) -> None:
         transport = self._transport
@@ -195,7 +232,7 @@ class CliProcess(asyncio.SubprocessProtocol):
                 _signal_group(transport.get_pid(), hard)
                 if await self._gone(_GRACE):
                     break
-        await _end_all(family)
+        await _end_all(family | _marked(self._mark))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_EOF_GRACE):
                 await self._eof.wait()
@@ -221,6 +258,17 @@ def _descendants(pid: int) -> set[psutil.Process]:
         return set(psutil.Process(pid).children(recursive=True))
     except psutil.Error:
         return set()
+
+
+def _marked(mark: str) -> set[psutil.Process]:
+    """Return what carries this mark: what lost its parent, too, as when the CLI itself was killed."""
+    import psutil
+
+    found = set()
+    for pid in marked([mark]):
+        with contextlib.suppress(psutil.Error):
+            found.add(psutil.Process(pid))
+    return found
 
 
 def _frozen_family(pid: int) -> set[psutil.Process]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import os
+import stat
+from io import RawIOBase
 from pathlib import Path
-from typing import IO
 
 from rxccsdk.errors import CassetteError
 from rxccsdk.transport import Exit
 from rxccsdk.transport.cassette import VERSION
 from rxccsdk.wire.frames import LineFramer, decode
+
+_log = logging.getLogger("rxccsdk")
 
 
 class Recorder:
@@ -21,11 +27,12 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[bytes] | None = None
+        self._file: RawIOBase | None = None
         self._framer = LineFramer()
         self._waiting: list[bytes] | None = []
         self._sdk = ""
         self._started = 0.0
+        self.failure: str | None = None  # why it stopped recording
 
     def open(self, sdk: str) -> None:
         """Create the file.
@@ -35,7 +42,11 @@ class Recorder:
         """
         self._sdk = sdk
         try:
-            self._file = self._path.open("wb")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+            # What is recorded is private, as the session was.
+            self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=0)  # noqa: SIM115
+            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                os.fchmod(self._file.fileno(), 0o600)
         except OSError as error:
             raise CassetteError(f"Cannot record to {self._path}: {error.strerror or error}") from error
 
@@ -47,8 +58,8 @@ class Recorder:
         """Record the frames that a read of the CLI's output completes."""
         for line in self._framer.push(data):
             frame = decode(line)
-            if frame is None:
-                continue
+            if frame is None or frame.get("type") == "control_response":
+                continue  # the answer to `initialize` has the account in it, and a replay needs none
             if self._waiting is not None and frame.get("claude_code_version"):
                 self._write_header(str(frame["claude_code_version"]))
             try:
@@ -67,19 +78,38 @@ class Recorder:
         if self._file is not None:
             if self._waiting is not None:
                 self._write_header(None)
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            try:
+                file.close()
+            except OSError as error:
+                self._fail(error)
 
     def _record(self, kind: bytes, line: bytes, now: float) -> None:
         self._started = self._started or now
         entry = b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip())
         if self._waiting is not None:
             self._waiting.append(entry)
-        elif self._file is not None:
-            self._file.write(entry)
+        else:
+            self._write(entry)
 
     def _write_header(self, cli_version: str | None) -> None:
         header = {"rxccsdk_cassette": VERSION, "cli_version": cli_version, "sdk": self._sdk}
         waiting, self._waiting = self._waiting or [], None
-        if self._file is not None:
-            self._file.write(json.dumps(header).encode() + b"\n" + b"".join(waiting))
+        self._write(json.dumps(header).encode() + b"\n" + b"".join(waiting))
+
+    def _write(self, data: bytes) -> None:
+        """Write through. A file that fails ends the recording, and nothing else."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = f"The recording to {self._path} failed: {error.strerror or error}."
+        _log.error("%s The session goes on.", self.failure)
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()

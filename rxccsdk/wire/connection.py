@@ -23,6 +23,10 @@ _log = logging.getLogger("rxccsdk")
 _FOR_THE_SDK = ("control_request", "control_response", "control_cancel_request", "transcript_mirror")
 _OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
+_AMBIGUOUS = (
+    "This version of the CLI does not name the prompt a frame belongs to, and went on by itself while the "
+    "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.191 on are sure."
+)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -224,7 +228,10 @@ class Connection:
     def _receive_frame(self, frame: Frame, now: float, events: list[Event]) -> None:
         router, running = self._router, self._router.turn
         had_started = router.started
-        chunks = self._parser.parse(frame, self._counter(router.route(frame)), now)
+        counter = self._counter(router.route(frame))
+        if router.ended and router.is_guess:
+            events.append(self.notice("ambiguous", _AMBIGUOUS, now=now))
+        chunks = self._parser.parse(frame, counter, now)
         self._main = self._counter(router.route_delta(None))
         events += chunks
         if router.ended and running is not None:

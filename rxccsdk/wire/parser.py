@@ -37,7 +37,7 @@ from rxccsdk.wire.messages import (
     StreamedMessage,
     TurnCounter,
 )
-from rxccsdk.wire.results import CostMeter, result_fields
+from rxccsdk.wire.results import Meter, mapping, result_fields
 from rxccsdk.wire.silent import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING
 from rxccsdk.wire.system import system_chunk
 
@@ -56,7 +56,7 @@ class Parser:
 
     def __init__(self, *, keep_raw: bool = False, base_cost: float | None = 0.0) -> None:
         self._keep_raw = keep_raw
-        self._cost = CostMeter(base_cost)
+        self._meter = Meter(base_cost)
         self._messages: dict[str | None, StreamedMessage] = {}
         self._tool_agents: dict[str, str] = {}
         self._cut: StreamedMessage | None = (
@@ -189,7 +189,7 @@ class Parser:
             started = event["message"]
             message = self._open(agent, started.get("id"))
             message.streams = True
-            fields = ("start", started.get("model"), None, started.get("usage"))
+            fields = ("start", started.get("model"), None, mapping(started.get("usage")))
             self._emit(MessageChunk, *fields, agent=agent, message=message)
             return
         message = self._messages.get(agent) or self._open(agent, self._frame.get("api_message_id"))
@@ -207,7 +207,7 @@ class Parser:
         elif kind == "message_delta":
             reason = event.get("delta", {}).get("stop_reason")
             message.complete = message.complete or reason is not None
-            fields = ("delta", None, reason, event.get("usage"))
+            fields = ("delta", None, reason, mapping(event.get("usage")))
             self._emit(MessageChunk, *fields, agent=agent, message=message)
         elif kind == "message_stop":
             message.stopped = True
@@ -269,7 +269,7 @@ class Parser:
             self._emit(ToolProgressChunk, tool, elapsed, agent=self._tool_agents.get(tool))
         else:
             if kind == "conversation_reset":
-                self._cost.reset()
+                self._meter.reset()
             self._emit(UnknownChunk, kind, frame, agent=agent)
 
     def _assistant(self, said: Frame, agent: str | None) -> None:
@@ -338,9 +338,9 @@ class Parser:
         self._settle_cut(replaced=False)
         message = self._messages.get(None)
         if message is not None and message.streams and not message.stopped:
-            if frame.get("is_error"):
+            if frame.get("is_error") or str(frame.get("subtype")).startswith("error"):
                 message.complete = True  # cut short: what had arrived is kept as partial
             self._retract(None, message, replaced=False)
         self._messages.pop(None, None)
-        fields = result_fields(frame, self._cost.share(frame))
+        fields = result_fields(frame, self._meter.cost(frame), self._meter.models(frame))
         self._emit(ResultChunk, *fields.values())

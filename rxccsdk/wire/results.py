@@ -7,8 +7,8 @@ from typing import Any
 from rxccsdk.chunks import Frame
 
 
-class CostMeter:
-    """Finds each turn's share of the session's cost.
+class Meter:
+    """Finds each turn's share of what counts over the session: its cost, and the tokens by model.
 
     Args:
         base: what the session had cost before its first turn, in USD; `None` where that is unknown.
@@ -16,13 +16,25 @@ class CostMeter:
 
     def __init__(self, base: float | None) -> None:
         self._total = base
+        self._models: dict[str, Any] | None = {} if base == 0.0 else None
 
     def reset(self) -> None:
         """Start again at nothing: `/clear` does."""
         self._total = 0.0
+        self._models = {}
 
-    def share(self, result: Frame) -> float | None:
-        """Return what this result adds to the session's cost, as the CLI says, or by difference."""
+    def models(self, result: Frame) -> dict[str, Any] | None:
+        """Return the usage by model that this result adds, sub-agents included."""
+        total, before = mapping(result.get("modelUsage")), self._models
+        if total is not None:
+            self._models = total
+        share = mapping(result.get("model_usage_since_last_result"))
+        if share is not None or total is None or before is None:
+            return share
+        return {model: _less(usage, before.get(model)) for model, usage in total.items()}
+
+    def cost(self, result: Frame) -> float | None:
+        """Return what this result adds to the session's cost, in USD, as the CLI says or by difference."""
         total, base = result.get("total_cost_usd"), self._total
         if total is not None:
             self._total = total
@@ -34,22 +46,57 @@ class CostMeter:
         return float(total - base)
 
 
-def result_fields(frame: Frame, cost_usd: float | None) -> dict[str, Any]:
+def result_fields(frame: Frame, cost_usd: float | None, model_usage: dict[str, Any] | None) -> dict[str, Any]:
     """Return the fields of a `ResultChunk`."""
+    subtype = str(frame.get("subtype"))
     return {
-        "subtype": str(frame.get("subtype")),
-        "is_error": bool(frame.get("is_error")),
+        "subtype": subtype,
+        "is_error": bool(frame.get("is_error")) or subtype.startswith("error"),
         "result": frame.get("result"),
-        "errors": tuple(str(error) for error in frame.get("errors") or ()),
+        "errors": _texts(frame.get("errors")),
         "terminal_reason": frame.get("terminal_reason"),
         "stop_reason": frame.get("stop_reason"),
-        "usage": frame.get("usage"),
-        "model_usage": frame.get("modelUsage"),
+        "usage": mapping(frame.get("usage")),
+        "model_usage": model_usage,
         "total_cost_usd": frame.get("total_cost_usd"),
         "cost_usd": cost_usd,
         "duration_ms": frame.get("duration_ms"),
         "num_turns": frame.get("num_turns"),
         "session_id": frame.get("session_id"),
         "permission_denials": tuple(frame.get("permission_denials") or ()),
-        "origin": frame.get("origin"),
+        "origin": mapping(frame.get("origin")),
+        "structured": frame.get("structured_output"),
+        "api_error_status": status if isinstance(status := frame.get("api_error_status"), int) else None,
+        "ttft_ms": frame.get("ttft_ms"),
+        "uuid": frame.get("uuid"),
     }
+
+
+def mapping(value: Any) -> dict[str, Any] | None:
+    """Return a JSON object, `None` for anything else."""
+    return value if isinstance(value, dict) else None
+
+
+def _texts(errors: Any) -> tuple[str, ...]:
+    """Return the words of an error or of a list of them."""
+    if isinstance(errors, str):
+        return (errors,)
+    return tuple(str(error) for error in errors or ())
+
+
+def _less(usage: Any, before: Any) -> Any:
+    """Return the counts of a model's usage less those of an earlier one."""
+    if not isinstance(usage, dict) or not isinstance(before, dict):
+        return usage
+    return {
+        name: count - before[name] if _is_count(name, count) and _is_count(name, before.get(name)) else count
+        for name, count in usage.items()
+    }
+
+
+def _is_count(name: str, value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not name.startswith(("context", "max"))
+    )

@@ -2,8 +2,13 @@
 
 "The next result" is not the answer to the last prompt: background agents make the CLI start whole turns of
 its own, and a prompt may be absorbed by one of those. What tells them apart is the uuid that every prompt is
-sent with. CLIs older than `command_lifecycle` name no uuid; for them a result with neither uuid nor origin
-ends the turn.
+sent with, which the versions of the CLI name in different places:
+
+- from 2.1.306 on in every result;
+- from 2.1.191 on in the turn's own result; where a turn of the CLI's own took the prompt up, a
+  `command_lifecycle` says that it is completed, and the next result is its own;
+- before that nowhere. A turn then ends at the next result, and from a second `system/init` on, what comes
+  belongs to a turn of the CLI's own that runs inside it.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ class Router:
         started: the CLI has taken up the prompt.
         ended: set by `route` when the frame it was just given ended the turn.
         background: the tool calls whose agents or commands run in the background.
+        is_guess: the CLI names no prompts, and a turn of its own came in between: what is whose is a guess.
     """
 
     turn: int | None = None
@@ -31,9 +37,12 @@ class Router:
     started: bool = False
     ended: bool = False
     background: set[str] = field(default_factory=set)
+    is_guess: bool = False
     _uuid: str = ""
     _prompted: bool = False  # before the first prompt the CLI has nothing of its own to do
     _names_prompts: bool | None = None  # whether this CLI does in its frames; None until that is known
+    _completed: bool = False  # the CLI is done with the prompt; its result comes next
+    _inits: int = 0  # since the prompt was written
     _owner: dict[str, int | None] = field(default_factory=dict)  # tool call -> the turn that made it
     _caller: dict[str, str] = field(default_factory=dict)  # tool call -> the call whose agent made it
     _task_call: dict[str, str] = field(default_factory=dict)  # task -> the tool call that started it
@@ -42,7 +51,7 @@ class Router:
     def begin(self, turn: int, uuid: str) -> None:
         """Note that a prompt is written, as this turn and with this uuid."""
         self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
-        self._prompted = True
+        self._prompted, self._completed, self._inits, self.is_guess = True, False, 0, False
 
     def abandon(self) -> None:
         """End the turn without a result."""
@@ -90,7 +99,9 @@ class Router:
         return owner
 
     def _main(self) -> int | None:
-        return self.turn if self.started or not self._names_prompts else None
+        if self._names_prompts:
+            return self.turn if self.started else None
+        return self.turn if self._inits < 2 else None
 
     def _owner_of(self, call: str | None) -> int | None:
         if call is None:
@@ -127,6 +138,8 @@ class Router:
         state = frame.get("state")
         if state == "started":
             self.started = True
+        elif state == "completed":
+            self._completed = True
         elif state == "cancelled" and not self.started:
             return self._end()  # it was interrupted while it waited: no result will follow
         return self.turn
@@ -142,13 +155,17 @@ class Router:
             uuids = _uuids(frame)
             if self.turn is not None and self._uuid in uuids:
                 self.started = self._names_prompts = True
-            elif (
-                not uuids
-                and self._prompted
-                and (self.turn is None or (self._names_prompts and not self.started))
-            ):
-                self.busy = True
+            elif not uuids:
+                self._init_without_uuid()
         return self._main()
+
+    def _init_without_uuid(self) -> None:
+        """Note that a turn begins: a prompt's in CLIs that do not name them, or one of the CLI's own."""
+        self._inits += 1
+        if self.turn is None or (self._names_prompts and not self.started):
+            self.busy = self._prompted
+        elif self._inits > 1 and not self._names_prompts:
+            self.is_guess = True
 
     def _task(self, frame: Frame, subtype: str) -> int | None:
         task = str(frame.get("task_id"))
@@ -163,7 +180,7 @@ class Router:
             patch = frame.get("patch") or {}
             if patch.get("is_backgrounded"):
                 self._to_background(task, call)
-            if patch.get("status") not in (None, "running", "pending"):
+            if patch.get("status") not in (None, "running", "pending", "paused"):
                 self._running_tasks.discard(task)
         elif subtype == "task_notification":
             self._running_tasks.discard(task)
@@ -179,12 +196,19 @@ class Router:
 
     def _result(self, frame: Frame) -> int | None:
         uuids = _uuids(frame)
-        if self.turn is not None and self._uuid in uuids:
-            return self._end()
-        if not uuids and not frame.get("origin") and self.turn is not None and self._main() is not None:
+        if self.turn is not None and (self._uuid in uuids or (not uuids and self._is_own_result(frame))):
             return self._end()
         self.busy = False
         return None
+
+    def _is_own_result(self, frame: Frame) -> bool:
+        """Whether a result that names no prompt is the running turn's."""
+        origin = frame.get("origin")
+        injected = bool(origin) and not (isinstance(origin, dict) and origin.get("kind") == "human")
+        if self._names_prompts:
+            return self._completed or (self.started and not injected)
+        self.is_guess = self.is_guess or injected
+        return True
 
     def _end(self) -> int | None:
         turn, self.turn = self.turn, None

@@ -1,0 +1,60 @@
+"""Why a turn did not succeed: for programs a kind, for people words."""
+
+from __future__ import annotations
+
+from rxccsdk.chunks import ResultChunk
+
+RETRYABLE = frozenset(("rate_limit", "overloaded", "server", "connection"))
+"""The kinds after which the same prompt may succeed."""
+
+_BY_STATUS = {
+    400: "request",
+    401: "auth",
+    402: "billing",
+    403: "auth",
+    404: "request",
+    413: "request",
+    429: "rate_limit",
+    529: "overloaded",
+}
+
+
+def failure(result: ResultChunk, api_error: str | None) -> tuple[str, str] | tuple[None, None]:
+    """Return the kind and the words of a result that is no success.
+
+    Args:
+        result: how the turn ended.
+        api_error: what the API said last, where it refused.
+    """
+    if not result.is_error:
+        return None, None
+    if (result.terminal_reason or "").startswith("aborted"):
+        return "interrupted", "The turn was interrupted."
+    kind = _kind(result, api_error)
+    return kind, _words(result, api_error)
+
+
+def _kind(result: ResultChunk, api_error: str | None) -> str:
+    status = result.api_error_status
+    if result.subtype == "error_max_turns":
+        return "max_turns"
+    if result.subtype.startswith("error_max_budget"):
+        return "budget"
+    if result.terminal_reason == "hook_stopped":
+        return "blocked"
+    if status is not None:
+        return _BY_STATUS.get(status, "server" if status >= 500 else "request")
+    if result.terminal_reason == "api_error" or result.subtype == "success" or api_error:
+        return "api"
+    return "execution"
+
+
+def _words(result: ResultChunk, api_error: str | None) -> str:
+    words = "; ".join(result.errors) or result.result or api_error
+    if words:
+        return words
+    if result.api_error_status is not None:
+        return f"API error {result.api_error_status}"
+    if result.subtype == "success":
+        return "The turn failed, and the CLI does not say why."
+    return f"The agent failed during the turn ({result.subtype})."
