@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -78,6 +79,18 @@ CONTAINED = [
     "    ```\n    no\n    ```\n",
     "- a\n\n      ```\n      no fence: too deep\n",
     "+\n  ```\n  x\n  ```",
+    "10. Run this\ncommand:\n    ```sh\n    ls\n    ```\n",
+    "1. Run this\ncommand:\n   ```sh\n   ls\n   ```\n",
+    "> say\nso\n> ```\n> x\n> ```\n",
+    "> say\n# no more\n> ```\n> x\n",
+    "-\ta\n\n\t```py\n\tx\n\t```\n",
+    "-\t```py\n\tx\n\t\ty\n\t```\n",
+    "- a\n\n\t```py\n\tx\n\t```\n",
+    "1.\ta\n\n\t```\n\t\tx\n\t```\n",
+    "> \t~~~\n> x\n",
+    "words\n10. no list\n    ```\n    x\n    ```\n",
+    "words\n1. a list\n   ```\n   x\n   ```\n",
+    "> words\n10. a list\n    ```\n    x\n    ```\n",
 ]
 
 
@@ -85,6 +98,23 @@ CONTAINED = [
 def test_in_lists_and_quotes(text: str) -> None:
     assert blocks([text]) == by_the_book(text)
     assert blocks(list(text)) == by_the_book(text)
+
+
+LINES_AND_THEIR_BEGINNINGS = [
+    *("```\n", "```py\n", "~~~\n", "````\n", "- a\n", "- ", "1. x\n", "10. y\n", "> ", "> q\n", "x\n", "\n"),
+    *("  ", "    ", "\t", " ", "-\t", "* ", "# h\n", "---\n", "===\n", "    code\n", "``` `x` \n"),
+]
+
+# Four columns and a quote's mark are no quote; the book's program reads on in one all the same.
+DEEP_QUOTE = re.compile(r"[ \t]*(?: {4}|\t)[ \t]*>")
+
+
+@given(text=st.lists(st.sampled_from(LINES_AND_THEIR_BEGINNINGS), max_size=9).map("".join), data=st.data())
+def test_lists_and_quotes_are_commonmarks(text: str, data: st.DataObject) -> None:
+    text = text.rstrip(" \t")
+    assume(not DEEP_QUOTE.search(text))
+    ended = [(info, code.removesuffix("\n")) for info, code in blocks(data.draw(cut(text)))]
+    assert ended == [(info, code.removesuffix("\n")) for info, code in by_the_book(text)]
 
 
 def test_line_ends_stay_as_they_are() -> None:

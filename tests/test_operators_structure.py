@@ -263,6 +263,33 @@ def test_what_was_put_off_comes_before_the_error() -> None:
         assert observer.items[-1].label == "x" * (992 + last)
 
 
+class Strictly(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    name: Literal["alpha", "beta"]
+    size: int
+
+
+class OfThem(BaseModel):
+    items: list[Strictly]
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 1000])
+@pytest.mark.parametrize("in_an_object", [True, False])
+def test_every_item_as_it_closes(size: int, in_an_object: bool) -> None:
+    items = [{"name": "alpha" if n % 2 else "beta", "size": n} for n in range(50)]
+    text = json.dumps({"items": items} if in_an_object else items)
+    model: Any = OfThem if in_an_object else TypeAdapter(list[Strictly])
+    seen: list[int] = []
+    for end in range(size, len(text) + size, size):
+        values, _ = outcome([text[at : at + size] for at in range(0, end, size)], cc.parse_json(model))
+        closed = text[:end].count("}") - (in_an_object and end >= len(text))
+        counts = [len(value.items if in_an_object else value) for value in values]
+        assert not counts or counts[-1] == closed
+        seen = counts
+    if size < 10:
+        assert set(seen) >= set(range(1, 51))
+
+
 def test_validators_that_cannot_bear_half_of_it() -> None:
     class Sensitive(BaseModel):
         a: str = ""

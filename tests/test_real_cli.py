@@ -216,7 +216,9 @@ async def test_http_errors_give_a_response_with_the_error_in_the_clis_words(real
         turn = session.stream("go")
         chunks = await collect(turn)
     response = turn.response
-    assert response.error_kind == "api"
+    assert response.error_kind == {400: "request", 401: "auth", 429: "rate_limit", 529: "overloaded"}[status]
+    assert response.retryable is (status in (429, 529))
+    assert response.metadata.api_error_status == status
     assert response.error
     assert response.content == ""
     assert turn.status == "completed"

@@ -10,9 +10,17 @@ Event = tuple[Literal["open", "code", "close"], str]
 
 _LINES = re.compile(r"\r\n|\r|\n|[^\r\n]+")
 _OPENING = re.compile(r"( {0,3})(?:(`{3,})([^`]*)|(~{3,})(.*))")
-_QUOTE = re.compile(r" {0,3}>[ \t]?")
-_ITEM = re.compile(r"( {0,3}(?:[-+*]|\d{1,9}[.)]))([ \t]+|$)")
+_QUOTE = re.compile(r" {0,3}>")
+_ITEM = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)])(?=[ \t]|$)")
 _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
+
+_HEADING = r" {0,3}#{1,6}(?:[ \t]|$)"
+_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*")
+_NO_PARAGRAPH = re.compile(rf"{_HEADING}|{_RULE.pattern}$")
+# What ends a paragraph by beginning, also where a lazy line could go on with it.
+_INTERRUPTS = re.compile(
+    rf"{_HEADING}|{_RULE.pattern}$| {{0,3}}(?:>|[-+*][ \t]+[^ \t]|1[.)][ \t]+[^ \t]|`{{3,}}[^`]*$|~{{3,}})"
+)
 
 # A line of nothing but these may yet turn out to close a block.
 _UNDECIDED = " \t>`~"
@@ -31,6 +39,7 @@ class Fences:
         self._return = ""  # a carriage return at the end of a piece: a newline may follow
         self._inside: list[int] = []  # the lists and quotes around: an item's width, 0 for a quote
         self._around: list[int] = []  # those around the open block
+        self._in_paragraph = False  # the line before may go on in the next one
         self._fence = ""  # the fence of the open block
         self._indent = 0  # and its indentation
         self._code: list[str] = []
@@ -104,11 +113,11 @@ class Fences:
 
     def _closes(self, line: str) -> bool:
         """Whether a whole line is the closing fence."""
-        rest, matched = _without(self._around, line)
+        rest, matched, column = _without(self._around, line)
         fence = rest.strip(" \t")
         return (
             matched == len(self._around)
-            and _width(rest) < 4
+            and _width(rest, column) < 4
             and len(fence) >= len(self._fence)
             and not fence.strip(self._fence[0])
         )
@@ -116,11 +125,11 @@ class Fences:
     def _begin_code(self, line: str) -> None:
         """Take the beginning of a line that does not close the block, unless it is outside the block's list
         or quote: then that has closed the block."""
-        rest, matched = _without(self._around, line)
+        rest, matched, column = _without(self._around, line)
         if matched < len(self._around):
             self._close()
         else:
-            self._code.append(_unindented(rest, self._indent))
+            self._code.append(_unindented(rest, self._indent, column)[0])
             self._line.clear()
             self._is_code = True
 
@@ -131,56 +140,103 @@ class Fences:
 
     def _read_prose(self, line: str) -> None:
         """Take a line that is no code: lists and quotes begin and end there, and code may begin."""
-        rest, matched = _without(self._inside, line)
-        del self._inside[matched:]
-        while _width(rest) < 4 and not _RULE.fullmatch(rest):
+        rest, matched, column = _without(self._inside, line)
+        rest = _spaced(rest, column)
+        if (
+            matched < len(self._inside)
+            and self._in_paragraph
+            and not (_INTERRUPTS.match(rest) or _ITEM.match(rest))
+        ):
+            self._in_paragraph = bool(rest.strip(" \t"))
+            if self._in_paragraph:
+                return  # a lazy line: it goes on with the paragraph, inside of what it has no marks of
+        if matched < len(self._inside):
+            del self._inside[matched:]
+            self._in_paragraph = False
+        while _width(rest, column) < 4 and not _RULE.fullmatch(rest):
             if quote := _QUOTE.match(rest):
                 self._inside.append(0)
-                rest = rest[quote.end() :]
-            elif item := _ITEM.match(rest):
-                space = item.group(2).expandtabs(4)
-                after = rest[item.end() :]
-                # More than four columns of space are the item's own: it begins with indented code.
-                taken = len(space) if after and len(space) <= 4 else 1
-                self._inside.append(len(item.group(1)) + taken)
-                rest = " " * (len(space) - taken) + after
+                rest, column = _after_quote(rest, column, quote.end())
+            elif (item := _ITEM.match(rest)) and not (self._in_paragraph and not _INTERRUPTS.match(rest)):
+                width, rest, column = _item(rest, column, item.end())
+                self._inside.append(width)
             else:
                 break
-        fence = _OPENING.fullmatch(rest)
+            rest = _spaced(rest, column)
+            self._in_paragraph = False
+        fence = _OPENING.fullmatch(rest) if _width(rest, column) < 4 else None
         if fence is not None:
             self._indent = len(fence.group(1))
             self._fence = fence.group(2) or fence.group(4)
             self._around = self._inside[:]
             self._events.append(("open", (fence.group(3) or fence.group(5) or "").strip()))
+        self._in_paragraph = fence is None and self._is_paragraph(rest, column)
+
+    def _is_paragraph(self, rest: str, column: int) -> bool:
+        """Whether a line is of a paragraph, given what was before it."""
+        if not rest.strip(" \t") or _NO_PARAGRAPH.match(rest):
+            return False
+        if self._in_paragraph and _UNDERLINE.fullmatch(rest):
+            return False
+        return self._in_paragraph or _width(rest, column) < 4
 
 
-def _without(around: list[int], line: str) -> tuple[str, int]:
-    """Return a line without what lists and quotes put before it, and of how many of them that was there."""
+def _without(around: list[int], line: str) -> tuple[str, int, int]:
+    """Return a line without what lists and quotes put before it, of how many of them that was there, and the
+    column at which the rest begins."""
+    column = 0
     for place, width in enumerate(around):
         if not width:
             quote = _QUOTE.match(line)
             if quote is None:
-                return line, place
-            line = line[quote.end() :]
-        elif line.strip(" \t") and _width(line) < width:
-            return line, place
+                return line, place, column
+            line, column = _after_quote(line, column, quote.end())
+        elif line.strip(" \t") and _width(line, column) < width:
+            return line, place, column
         else:
-            line = _unindented(line, width)
-    return line, len(around)
+            line, column = _unindented(line, width, column)
+    return line, len(around), column
 
 
-def _width(line: str) -> int:
-    """Return how many columns a line is indented."""
-    return len(_space(line).expandtabs(4))
+def _after_quote(line: str, column: int, end: int) -> tuple[str, int]:
+    """Return what follows a quote's mark, and its column: one column of space is the mark's."""
+    return _unindented(line[end:], 1, column + end)
 
 
-def _unindented(line: str, width: int) -> str:
-    """Take up to so many columns of indentation off."""
-    space = _space(line)
-    if "\t" not in space[:width]:
-        return line[min(len(space), width) :]
-    return space.expandtabs(4)[width:] + line[len(space) :]
+def _item(line: str, column: int, end: int) -> tuple[int, str, int]:
+    """Return how far a list item is indented, what follows its mark, and the column of that."""
+    after, column = line[end:], column + end
+    space = _width(after, column)
+    # More than four columns of space are the item's own: it begins with indented code.
+    taken = space if after.strip(" \t") and space <= 4 else 1
+    rest, column = _unindented(after, taken, column)
+    return end + taken, rest, column
 
 
-def _space(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
+def _width(line: str, column: int) -> int:
+    """Return how many columns a line is indented that begins at a column."""
+    width = 0
+    for character in line:
+        if character == " ":
+            width += 1
+        elif character == "\t":
+            width += 4 - (column + width) % 4
+        else:
+            break
+    return width
+
+
+def _spaced(line: str, column: int) -> str:
+    """Return a line that begins at a column, its indentation as spaces."""
+    return " " * _width(line, column) + line.lstrip(" \t")
+
+
+def _unindented(line: str, width: int, column: int) -> tuple[str, int]:
+    """Return a line without up to so many columns of indentation, and the column at which it then begins."""
+    taken = at = 0
+    while taken < width and at < len(line) and line[at] in " \t":
+        taken += 1 if line[at] == " " else 4 - (column + taken) % 4
+        at += 1
+    if taken > width:  # a tab that is only in part indentation leaves spaces
+        return " " * (taken - width) + line[at:], column + width
+    return line[at:], column + taken

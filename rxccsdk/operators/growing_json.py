@@ -28,6 +28,7 @@ class JsonScan:
         whole: the value is complete.
         broken: it is no JSON.
         items: where the items of the first array begin and end, as far as they are complete.
+        item_closers: what closes the objects and arrays that are open behind the last of them.
         array_whole: the first array is complete.
     """
 
@@ -38,6 +39,7 @@ class JsonScan:
         self.whole = False
         self.broken = False
         self.items: list[tuple[int, int]] = []
+        self.item_closers = ""
         self.array_whole = False
         self._open: list[str] = []
         self._next = _VALUE
@@ -138,6 +140,7 @@ class JsonScan:
         self.whole = not self._open
         if self._array_depth and not self.array_whole and len(self._open) == self._array_depth:
             self.items.append((self._item_at, end))
+            self.item_closers = self.closers
 
     def _in_string(self, text: str, at: int) -> int:
         if self._half and text[at] != "\\":

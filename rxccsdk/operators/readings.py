@@ -13,6 +13,9 @@ _M = TypeVar("_M")
 # Read again only when the JSON has grown by this part of itself: all readings together stay linear.
 _GROWTH = 16
 
+# Up to this length it is also read at the end of each item of its array.
+_EACH_ITEM = 16_384
+
 # Nobody's text: a string that is valid with it at its end is free to grow.
 _MORE = "\ue0ff"
 
@@ -71,6 +74,7 @@ class GrowingValue(Generic[_M]):
         self._scan: JsonScan | None = None  # the value that is being read
         self._read_at = 0  # it is read again when it has this length
         self._safe = 1  # what was read of it without the string at its end; at 1 it is empty
+        self._items_read = 0
         self._last: Any = _NOTHING
         self._fits = False
         self._unfit: tuple[int, str] | None = None  # the longest value that did not fit, and why
@@ -84,7 +88,7 @@ class GrowingValue(Generic[_M]):
         self._search.feed(piece)
         while (scan := self._search.next()) is not None:
             if scan is not self._scan:
-                self._scan, self._read_at, self._safe = scan, 0, 1
+                self._scan, self._read_at, self._safe, self._items_read = scan, 0, 1, 0
             if scan.whole:
                 value = self._model.read(self._search.text(0, scan.length))
                 if value is not _NOTHING:
@@ -93,9 +97,20 @@ class GrowingValue(Generic[_M]):
                 if self._unfit is None or scan.length > self._unfit[0]:
                     self._unfit, self.cause = (scan.length, self._model.unfit()), self._model.error
             elif not scan.broken:
-                return self._news(self._so_far(scan)) if scan.length >= self._read_at else []
+                values = self._closed_items(scan)
+                return values + (self._news(self._so_far(scan)) if scan.length >= self._read_at else [])
             self._search.leave()
         return []
+
+    def _closed_items(self, scan: JsonScan) -> list[_M]:
+        """Read up to the end of each item that has closed: what follows may not fit for a while."""
+        values: list[_M] = []
+        for _, end in scan.items[self._items_read :] if scan.length <= _EACH_ITEM else ():
+            if end > self._safe:
+                self._safe = end
+                values += self._news(self._model.read(self._search.text(0, end) + scan.item_closers))
+        self._items_read = len(scan.items)
+        return values
 
     def _so_far(self, scan: JsonScan) -> _M:
         """Read what there is, closed."""
