@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -331,6 +332,21 @@ def test_other_signals_end_it_cleanly(serve: Any) -> None:
             assert out == ""
             assert "Traceback" not in said
     assert no_cli_left()
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
+def test_under_nohup_it_goes_on(serve: Any) -> None:
+    serve(lambda request: reply("one\ntwo\n", pieces=["one\n", "two\n"], delay=1.0))
+    with subprocess.Popen(
+        ["nohup", *ASK, "go"], env=environment(), encoding="utf-8",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one\n"
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=20)
+        assert out == "two\n"
+        assert process.returncode == 0
 
 
 def test_a_closed_pipe_ends_quietly(serve: Any) -> None:
