@@ -52,12 +52,11 @@ def kinds(events: list[Event]) -> list[str]:
 
 def test_a_turn_from_its_prompt_to_its_end() -> None:
     connection = Connection(now=100.0)
-    assert connection.is_ready
-    assert connection.turn is None
     written = json.loads(connection.prompt("Hi", now=101.0, id="p-1"))
     assert written["uuid"] == "p-1"
     assert written["message"] == {"role": "user", "content": "Hi"}
-    assert (connection.turn, connection.is_ready) == (0, False)
+    assert connection.turn == 0
+    assert not connection.is_ready
 
     first = receive(connection, INIT, now=101.5)
     assert NewSessionId("s-1") in first
@@ -71,7 +70,7 @@ def test_a_turn_from_its_prompt_to_its_end() -> None:
     last = receive(connection, RESULT, now=103.0)
     assert kinds(last)[-2:] == ["ResultChunk", "TurnEnded"]
     assert last[-1].result is last[-2]  # type: ignore[union-attr]
-    assert (connection.turn, connection.is_ready) == (None, True)
+    assert connection.turn is None
 
 
 def test_the_prompt_is_one_line_whatever_it_holds() -> None:
