@@ -57,7 +57,7 @@ def main() -> None:
                 tables.append(run_case(measure, case, rounds, status.update))
             console.print(report.on_terminal(measure, tables[-1]))
         if folder is not None:
-            report.write(measure, tables, rounds, folder)
+            report.write(measure, tables, folder)
             write_summary(folder)
             console.print(f"Written to {folder}.")
 

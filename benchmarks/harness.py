@@ -105,13 +105,9 @@ class Row:
     aim: Aim | None = None
     figures: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
-    ratio: float = 0.0  # of the medians, or of the least figures
+    figure: float = 0.0  # the one that counts: their median, or the least
+    ratio: float = 0.0  # of that to the baseline's
     failure: str | None = None  # why there are no figures
-
-    @property
-    def median(self) -> float:
-        """The middle figure."""
-        return median(self.figures)
 
 
 @dataclass
@@ -122,7 +118,13 @@ class Table:
     baseline: str
     unit: str
     rows: list[Row]
-    least: bool = False
+    rounds: int
+    least: bool
+
+    @property
+    def statistic(self) -> str:
+        """Which figure of all rounds counts, in words."""
+        return f"{'least' if self.least else 'median'} of {self.rounds} rounds"
 
 
 def _ignore(words: str) -> None:
@@ -141,7 +143,8 @@ def run_case(measure: Measure, case: Case, rounds: int, told: Callable[[str], No
         told: gets the name of the case and of each contender before it runs.
     """
     rows = [Row(contender.name, contender.aim) for contender in case.contenders]
-    for _ in range(max(min(rounds, case.most_rounds or rounds), case.fewest_rounds)):
+    rounds = max(min(rounds, case.most_rounds or rounds), case.fewest_rounds)
+    for _ in range(rounds):
         for row, contender in zip(rows, case.contenders, strict=True):
             told(f"{case.name}: {contender.name}")
             try:
@@ -149,12 +152,13 @@ def run_case(measure: Measure, case: Case, rounds: int, told: Callable[[str], No
             except CannotDo as failure:
                 row.failure = str(failure)
     base = next(row for row in rows if row.name == case.baseline)
-    for row in rows:
-        if row.failure is not None:
-            continue
-        row.ratio = min(row.figures) / min(base.figures) if case.least else row.median / base.median
+    ran = [row for row in rows if row.failure is None]
+    for row in ran:
+        row.figure = min(row.figures) if case.least else median(row.figures)
+    for row in ran:
+        row.ratio = row.figure / base.figure
         row.ratios = [own / other for own, other in zip(row.figures, base.figures, strict=True)]
-    return Table(case.name, case.baseline, case.unit or measure.unit, rows, case.least)
+    return Table(case.name, case.baseline, case.unit or measure.unit, rows, rounds, case.least)
 
 
 class Stopwatch:

@@ -27,28 +27,28 @@ def draw(measure: Measure, tables: Sequence[Table], path: Path) -> None:
 
 
 def _panel(table: Table, panel: Axes) -> None:
-    """A bar is as long as the median; the line on it spans all rounds; a tick shows how long ours may be."""
+    """A bar is as long as the figure that counts, a line on it spans all rounds, a tick limits ours."""
     rows = [row for row in table.rows if row.failure is None]
-    medians = [row.median for row in rows]
+    figures = [row.figure for row in rows]
     spread = [
-        [row.median - min(row.figures) for row in rows],
-        [max(row.figures) - row.median for row in rows],
+        [row.figure - min(row.figures) for row in rows],
+        [max(row.figures) - row.figure for row in rows],
     ]
     places = range(len(rows))
     colours = [_OURS if row.name == table.baseline else _OTHERS for row in rows]
-    bars = panel.barh(places, medians, xerr=spread, color=colours, height=0.72, ecolor="#77756e")
-    labels = [f"{row.median:,.3g}" if row.median < 1000 else f"{row.median:,.0f}" for row in rows]
+    bars = panel.barh(places, figures, xerr=spread, color=colours, height=0.72, ecolor="#77756e")
+    labels = [f"{row.figure:,.3g}" if row.figure < 1000 else f"{row.figure:,.0f}" for row in rows]
     panel.bar_label(bars, labels, padding=4, fontsize=8)
     for place, row in zip(places, rows, strict=True):
         if row.aim is not None:
-            ours_at_most = row.median / row.aim.smallest
+            ours_at_most = row.figure / row.aim.smallest
             panel.plot(ours_at_most, place, "|", color=_AIM, markersize=13, markeredgewidth=1.6)
     panel.set_yticks(places, [row.name for row in rows], fontsize=8)
     panel.invert_yaxis()
     panel.set_title(table.case, loc="left", fontsize=9)
     panel.set_xlabel(f"{table.unit}; the tick on a bar: where ours is to end", fontsize=7)
     panel.tick_params(axis="x", labelsize=7)
-    if min(medians) > 0 and max(medians) > _WIDE * min(medians):
+    if min(figures) > 0 and max(figures) > _WIDE * min(figures):
         panel.set_xscale("log")
     panel.margins(x=0.12)
     panel.spines[["top", "right"]].set_visible(False)

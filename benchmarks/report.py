@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 from rich.table import Table as RichTable
 
@@ -20,7 +21,7 @@ HEADINGS = ("", "best", "median", "x ours", "min .. max", "aim: ours is", "reach
 
 def on_terminal(measure: Measure, table: Table) -> RichTable:
     """A case as a table for rich."""
-    shown = RichTable(title=f"{measure.title}: {table.case}", caption=table.unit)
+    shown = RichTable(title=f"{measure.title}: {table.case}", caption=f"{table.unit}, {table.statistic}")
     for number, heading in enumerate(HEADINGS):
         shown.add_column(heading, justify="right" if number else "left")
     for row in table.rows:
@@ -28,15 +29,15 @@ def on_terminal(measure: Measure, table: Table) -> RichTable:
     return shown
 
 
-def write(measure: Measure, tables: Sequence[Table], rounds: int, folder: Path) -> None:
+def write(measure: Measure, tables: Sequence[Table], folder: Path) -> None:
     """Write `<name>.json`, `<name>.md` and `<name>.png` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"rounds": rounds, **machine(), "versions": versions(measure.packages)}
+    told = {**machine(), "versions": versions(measure.packages)}
     results = {"measure": measure.name, "title": measure.title, "unit": measure.unit, **told}
     cases = [asdict(table) for table in tables]
     (folder / f"{measure.name}.json").write_text(json.dumps({**results, "cases": cases}, indent=1) + "\n")
     draw(measure, tables, folder / f"{measure.name}.png")
-    (folder / f"{measure.name}.md").write_text("\n".join(_markdown(measure, tables, rounds)) + "\n")
+    (folder / f"{measure.name}.md").write_text("\n".join(_markdown(measure, tables)) + "\n")
 
 
 def machine() -> dict[str, str | int]:
@@ -60,14 +61,15 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _markdown(measure: Measure, tables: Sequence[Table], rounds: int) -> list[str]:
+def _markdown(measure: Measure, tables: Sequence[Table]) -> list[str]:
     about = machine()
     packages = ", ".join(f"{name} {number}" for name, number in versions(measure.packages).items())
     lines = [
         f"# {measure.title}",
         "",
-        f"Medians of {rounds} rounds, run alternately; the smaller the better. `x ours` is the ratio of a",
-        "row's median to ours (the row with 1), `min .. max` the spread of that ratio over single rounds.",
+        "Rounds are run alternately; the smaller the better. `x ours` is the ratio of a row's figure to ours",
+        "(the row with 1), `min .. max` the spread of that ratio over single rounds. Which figure of a row",
+        "counts is said above its table.",
         "",
         f"{about['cores']} cores, {about['cpu']}, {about['system']}, {about['python']}; {packages}.",
         "",
@@ -78,7 +80,7 @@ def _markdown(measure: Measure, tables: Sequence[Table], rounds: int) -> list[st
             "",
             f"## {table.case}",
             "",
-            f"In {table.unit}." + (" The least figures are compared." if table.least else ""),
+            f"In {table.unit}; the {table.statistic} counts.",
             "",
             f"| {' | '.join(HEADINGS)} |",
             "| --- |" + " ---: |" * (len(HEADINGS) - 1),
@@ -91,7 +93,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.failure is not None:
         return (row.name, "", f"cannot: {row.failure}", "", "", "", "")
     spread = f"{_short(min(row.ratios))} .. {_short(max(row.ratios))}"
-    cells = (row.name, _short(min(row.figures)), _short(row.median), _short(row.ratio), spread)
+    cells = (row.name, _short(min(row.figures)), _short(median(row.figures)), _short(row.ratio), spread)
     if row.aim is None:
         return (*cells, "", "")
     return (*cells, row.aim.words, "yes" if row.aim.reached(row.ratio) else "no")

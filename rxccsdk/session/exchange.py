@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from weakref import WeakSet
 
 from rxccsdk.chunks import Chunk, ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
+from rxccsdk.session.failure import bad_start
 from rxccsdk.session.hot import HotChunks
 from rxccsdk.session.turn import NEVER_SENT, Turn
 from rxccsdk.transport import Exit, Transport
@@ -43,6 +45,7 @@ class Exchange:
         self._connection: Connection
         self._queue: deque[Turn] = deque()
         self._running: Turn | None = None
+        self._turns: WeakSet[Turn] = WeakSet()
         self._events: deque[Event] = deque()  # that wait while one is dispatched
         self._dispatching = False
         self._arrived: list[Chunk] = []  # for the running turn, in this read
@@ -78,7 +81,7 @@ class Exchange:
         except BaseException:
             await self.close()
             if self.exit is not None and self._outside_result is not None:
-                raise _bad_start(self.exit, self._outside_result) from None
+                raise bad_start(self.exit, self._outside_result) from None
             raise
         self.session_id = transport.session_id or self.session_id
 
@@ -135,6 +138,7 @@ class Exchange:
         elif self.exit is not None:
             self._fail_unsent(turn, self.exit)
         else:
+            self._turns.add(turn)
             self._queue.append(turn)
             self._send_later()
 
@@ -271,7 +275,7 @@ class Exchange:
     # -- endings ------------------------------------------------------------------------------------------
 
     async def _close(self) -> None:
-        """End everything, in order: queued turns, the running one, the CLI, the subscribers of `chunks`."""
+        """End everything, in order: queued turns, the running one, the CLI, what is yet to be read."""
         try:
             while self._queue:
                 error = SessionClosedError(_CLOSED)
@@ -286,6 +290,8 @@ class Exchange:
                 await asyncio.shield(self._terminating)
         finally:
             await self._transport.close()
+            while any(turn._is_lagging for turn in self._turns):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # then each reads a slice
             self.chunks._end()
 
     def _terminate(self) -> None:
@@ -337,12 +343,6 @@ class Exchange:
 
 _closing: set[asyncio.Task[None]] = set()
 """The loop itself holds tasks weakly only."""
-
-
-def _bad_start(exit: Exit, result: ResultChunk) -> SessionCrashedError:
-    words = "; ".join(result.errors) or result.result or result.subtype
-    message = f"The CLI ended before it was ready: {words}"
-    return SessionCrashedError(message, exit_code=exit.code, stderr=exit.stderr)
 
 
 def _copy(error: RxccError) -> RxccError:

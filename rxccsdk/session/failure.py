@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rxccsdk.chunks import ResultChunk
+from rxccsdk.errors import SessionCrashedError
+from rxccsdk.transport import Exit
 
 RETRYABLE = frozenset(("rate_limit", "overloaded", "server", "connection"))
 """The kinds after which the same prompt may succeed."""
@@ -58,3 +60,10 @@ def _words(result: ResultChunk, api_error: str | None) -> str:
     if result.subtype == "success":
         return "The turn failed, and the CLI does not say why."
     return f"The agent failed during the turn ({result.subtype})."
+
+
+def bad_start(exit: Exit, result: ResultChunk) -> SessionCrashedError:
+    """Return the error of a CLI that ended before its first prompt, with a result that says why."""
+    words = "; ".join(result.errors) or result.result or result.subtype
+    message = f"The CLI ended before it was ready: {words}"
+    return SessionCrashedError(message, exit_code=exit.code, stderr=exit.stderr)

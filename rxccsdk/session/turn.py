@@ -17,7 +17,7 @@ from rxccsdk.session.limits import TokenLimit
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
-from rxccsdk.text.clock import running_loop
+from rxccsdk.text.clock import call_on, running_loop
 from rxccsdk.text.flow import Source
 from rxccsdk.text.leave import iterate
 from rxccsdk.text.replay import Cursor
@@ -28,6 +28,7 @@ _log = logging.getLogger("rxccsdk")
 Status = Literal["pending", "running", "completed", "interrupted", "failed"]
 
 _NOT_OPEN = "The session is not open: subscribe inside `async with session:`."
+_LOOP_ENDED = "The event loop that the session was opened on has ended: open it on the loop it is used on."
 NEVER_SENT = "The turn was ended before it was sent."
 _RAISED = "a subscriber of a turn raised; the turn goes on"
 _SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
@@ -99,8 +100,7 @@ class Turn(Source[Chunk]):
 
     @property
     def status(self) -> Status:
-        """`pending`, `running`, `completed` (its result arrived, good or bad), `interrupted`, or `failed`
-        (it ended in `on_error`)."""
+        """How far it is: `completed` by its result, good or bad; `failed` by `on_error`."""
         return self._status
 
     @property
@@ -138,8 +138,7 @@ class Turn(Source[Chunk]):
         """Raise where `run()` could not come to an end.
 
         Raises:
-            RuntimeError: inside a running event loop, which it would block, or when the session's does not
-                run.
+            RuntimeError: a running loop would be blocked, or the session's does not run.
         """
         if running_loop() is not None:
             raise RuntimeError("turn.run() would block the running event loop: `await turn` instead.")
@@ -162,9 +161,9 @@ class Turn(Source[Chunk]):
         def leave() -> None:
             failures.close()
             if not loop.is_closed():
-                _call_on(loop, lambda: self._leave(cursor))
+                call_on(loop, lambda: self._leave(cursor))
 
-        _call_on(loop, lambda: self._enter(cursor, loop))
+        call_on(loop, lambda: self._enter(cursor, loop))
         return Disposable(leave)
 
     def _enter(self, cursor: Cursor, loop: asyncio.AbstractEventLoop) -> None:
@@ -193,19 +192,20 @@ class Turn(Source[Chunk]):
         """Serve a subscriber whose session's loop is not there: nothing more can come."""
         cursor.read(self._log)
         if not self._ended:
-            self._finish("failed", error=SessionClosedError(_NOT_OPEN), because=("closed", _NOT_OPEN))
+            why = _NOT_OPEN if self._conductor.loop is None else _LOOP_ENDED
+            self._finish("failed", error=SessionClosedError(why), because=("closed", why))
         if not cursor.subscriber.stopped:
             self._end_cursor(cursor)
 
     def _read(self, cursor: Cursor) -> None:
         """Let a subscriber read on."""
+        cursor.is_due = False
         has_seen_all = cursor.read(self._log, _SLICE)
         if cursor.subscriber.stopped or cursor.is_reading:
             return
         if not has_seen_all:
-            loop = self._conductor.loop
-            assert loop is not None, "a subscriber reads on its session's loop"
-            loop.call_soon(self._read, cursor)
+            cursor.is_due = True
+            asyncio.get_running_loop().call_soon(self._read, cursor)
         elif self._ended:
             self._end_cursor(cursor)
 
@@ -230,6 +230,11 @@ class Turn(Source[Chunk]):
 
     # -- for the session, on its loop ---------------------------------------------------------------------
 
+    @property
+    def _is_lagging(self) -> bool:
+        """Whether a subscriber has yet to read what there is."""
+        return any(cursor.is_due for cursor in self._cursors)
+
     def _begin(self, index: int, backend: str) -> None:
         """Note that the prompt is written, as the session's turn of this number, with this SDK."""
         self.index = index
@@ -246,7 +251,8 @@ class Turn(Source[Chunk]):
         if self._limit is not None:
             self._limit_tokens(self._limit, chunks)
         for cursor in tuple(self._cursors):
-            self._read(cursor)
+            if not cursor.is_due:
+                self._read(cursor)
         if self._replay:
             self._log.pack()
         else:
@@ -287,7 +293,8 @@ class Turn(Source[Chunk]):
         if over is not None:
             over.set_result(None)
         for cursor in tuple(self._cursors):
-            self._read(cursor)
+            if not cursor.is_due:
+                self._read(cursor)
         if not self._replay:
             self._forget()
 
@@ -327,7 +334,7 @@ class Turn(Source[Chunk]):
             else:
                 self._conductor.interrupt_turn(self, why)
 
-        _call_on(loop, end)
+        call_on(loop, end)
         await self.wait()
 
     def _limit_tokens(self, limit: TokenLimit, chunks: Sequence[Chunk]) -> None:
@@ -339,11 +346,3 @@ class Turn(Source[Chunk]):
     def _forget(self) -> None:
         """Without replay: drop what every subscriber has read."""
         self._log.forget(min((cursor.place for cursor in self._cursors), default=None))
-
-
-def _call_on(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
-    """Call it on the loop: at once where that is the running one."""
-    if running_loop() is loop:
-        action()
-    else:
-        loop.call_soon_threadsafe(action)

@@ -46,6 +46,14 @@ async def on_loop(loop: asyncio.AbstractEventLoop | None, call: Callable[[], Cor
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop))
 
 
+def call_on(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """Call a function on a loop: at once where that is the running one."""
+    if running_loop() is loop:
+        action()
+    else:
+        loop.call_soon_threadsafe(action)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Knows the time in seconds, from any zero, and calls back later.

@@ -40,15 +40,17 @@ class Cursor:
         place: the next item's.
         subscriber: the sink's.
         is_reading: whether it is in the middle of `read`.
+        is_due: whether whoever owns it will call `read` again, for the rest.
     """
 
-    __slots__ = ("_context", "_lock", "is_reading", "place", "sink", "subscriber")
+    __slots__ = ("_context", "_lock", "is_due", "is_reading", "place", "sink", "subscriber")
 
     def __init__(self, sink: Sink, place: int, lock: Lock) -> None:
         self.sink = sink
         self.subscriber = sink.subscriber
         self.place = place
         self.is_reading = False
+        self.is_due = False
         self._lock = lock
         self._context = copy_context()
 
