@@ -107,8 +107,8 @@ ROWS: dict[str, Any] = {
 def _warm_up_malloc() -> None:
     """Free something large, as any program does sooner or later.
 
-    asyncio reads into 256 KB and gives back what a read did not fill. Before anything larger was freed, malloc
-    maps those pages at each read and unmaps them again, which doubles what a small program's delta costs.
+    asyncio reads into 256 KB and gives back what a read did not fill. Until something larger was freed,
+    malloc maps these pages at each read and unmaps them again, which doubles a small program's cost.
     """
     bytearray(1 << 20)
 

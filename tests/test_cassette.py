@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from rxccsdk import CassetteError, ClaudeSession, SessionClosedError, SessionCrashedError, SessionOptions
+from rxccsdk import (
+    CassetteError,
+    ClaudeSession,
+    SessionClosedError,
+    SessionCrashedError,
+    SessionOptions,
+    SessionResponse,
+)
 from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
 from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
 from rxccsdk.transport import Exit
@@ -170,29 +178,56 @@ async def test_a_session_says_so_when_it_is_opened(tmp_path: Path) -> None:
         await session.open()
 
 
+def test_cut_off_within_the_header(tape: Path) -> None:
+    header = tape.read_bytes().splitlines()[0]
+    for kept in (1, len(header) // 2, len(header) - 1):
+        assert "line 1" in damaged(tape, header[:kept])
+
+
 def test_cut_off_within_any_line(tape: Path) -> None:
+    """All whole lines are there, and the end is an error."""
     lines = tape.read_bytes().splitlines(keepends=True)
-    for number in range(1, len(lines) + 1):
+    for number in range(2, len(lines) + 1):
         whole, last = b"".join(lines[: number - 1]), lines[number - 1]
         for kept in (1, len(last) // 2, len(last) - 2):
-            message = damaged(tape, whole + last[:kept])
-            assert f", line {number}: " in message
-            assert number == 1 or "cut off here" in message
+            tape.write_bytes(whole + last[:kept])
+            cut = read_cassette(tape)
+            assert cut.exit is not None
+            assert f"cut off here: {tape}, behind line {number - 1}." in cut.exit.reason
+            tape.write_bytes(whole)
+            intact = read_cassette(tape)
+            assert (cut.opening, cut.turns) == (intact.opening, intact.turns)
 
 
 def test_cut_off_between_any_two_lines(tape: Path) -> None:
-    """Where a turn is open it would be waited for in vain; between turns the rest is a cassette."""
+    """Where a turn is open it ends there in an error; between turns the rest is a cassette."""
     lines = tape.read_bytes().splitlines(keepends=True)
     results = [number for number, line in enumerate(lines, 1) if b'"type": "result"' in line]
     playable = []
     for number in range(1, len(lines) + 1):
-        data = b"".join(lines[:number])
-        tape.write_bytes(data)
-        try:
-            playable.append((number, len(read_cassette(tape).turns)))
-        except CassetteError:
-            assert f", line {number}: the cassette is cut off here" in damaged(tape, data)
+        tape.write_bytes(b"".join(lines[:number]))
+        cut = read_cassette(tape)
+        if cut.exit is None:
+            playable.append((number, len(cut.turns)))
+        else:
+            assert f"behind line {number}." in cut.exit.reason
     assert playable == [(1, 0), (results[0], 1), (results[1], 2)]
+
+
+def test_a_recording_of_a_crash_plays_as_far_as_it_goes(tape: Path) -> None:
+    async def play() -> SessionResponse:
+        async with asyncio.timeout(5), ClaudeSession.replay(tape, speed=INF) as session:
+            turn = session.stream("?")
+            with contextlib.suppress(SessionCrashedError):
+                await collect(turn)
+            return turn.response
+
+    whole = tape.read_bytes()
+    for end in range(whole.index(b'"text_delta"'), len(whole), 97):
+        tape.write_bytes(whole[:end])
+        response = asyncio.run(play())
+        assert "the first answer".startswith(response.content)
+        assert response.content == "the first answer" or "cut off here" in str(response.error)
 
 
 def test_only_the_last_newline_is_missing(tape: Path) -> None:

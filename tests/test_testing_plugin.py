@@ -243,7 +243,7 @@ def test_cassettes(
         shutil.copytree(recorded / "test_bot", recorded / f"test_{other}")
     (recorded / "test_changed/test_anyio[asyncio].jsonl").rename(recorded / "test_changed/test_anyio.jsonl")
     damaged = (recorded / "test_bot/test_fixture.jsonl").read_text()
-    (recorded / "test_fewer/test_damaged.jsonl").write_text(damaged[: len(damaged) // 2])
+    (recorded / "test_fewer/test_damaged.jsonl").write_text(damaged.replace('"in":', '"in', 1))
     result = run("-rA", test_bot=BOT + RECORDED, test_changed=BOT + CHANGED, test_fewer=BOT + FEWER)
     result.assert_outcomes(passed=6, failed=6, warnings=1)
     # Where the program hid the error the diff is the failure; where the test failed anyway it is a note.
@@ -271,7 +271,7 @@ def test_cassettes(
             "+there",
             "There is no cassette *cassettes/test_fewer/test_missing.jsonl.",
             "Record it with: pytest --record-cassettes test_fewer.py::test_missing",
-            "*test_damaged.jsonl, line *: the cassette is cut off here: *",
+            "*test_damaged.jsonl, line *: this is no recorded frame: *",
             "Record it again with: pytest --record-cassettes test_fewer.py::test_damaged",
             "*UnusedTurnsWarning: *test_sync*.jsonl: 1 of 2 recorded turns not asked for, first 'Second'. *",
         ]

@@ -76,25 +76,25 @@ class Cassette:
 
 
 def read_cassette(path: Path) -> Cassette:
-    """Read a cassette.
+    """Read a cassette. One that a crash cut short goes up to its last whole line, and ends there in an error.
 
     Raises:
-        CassetteError: it is missing, damaged, cut short, or of a version this library cannot play. It names
-            the line.
+        CassetteError: it is missing, damaged, or of a version this library cannot play. It names the line.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise CassetteError(f"Cannot read the cassette {path}: {error.strerror or error}") from error
-    cut = len(lines) if lines[-1] else None
-    if cut is None:
-        lines.pop()
-    tape = _read_header(path, lines[0] if lines else b"")
+    rest = lines.pop()
+    tape = _read_header(path, lines[0] if lines else rest)
     connection = Connection()  # shows whether each turn ends, for one that does not would never be over
     for number, line in enumerate(lines[1:], start=2):
-        _read_entry(tape, connection, number, line, truncated=number == cut)
-    if tape.exit is None and connection.turn is not None:
-        raise CassetteError(f"{path}, line {len(lines)}: the cassette is cut off here: a turn has no result.")
+        _read_entry(tape, connection, number, line)
+    if lines and _entry(rest) is not None:  # whole but for its newline
+        _read_entry(tape, connection, len(lines) + 1, rest)
+        rest = b""
+    if rest or (tape.exit is None and connection.turn is not None):
+        tape.exit = Exit(f"The recording is cut off here: {path}, behind line {len(lines)}.")
     if tape.exit is None and not connection.is_ready:
         tape.exit = Exit("The recording ends here, in the middle of a turn of the CLI's own.")
     return tape
@@ -111,11 +111,10 @@ def _read_header(path: Path, line: bytes) -> Cassette:
     return Cassette(path, str(header.get("sdk")), header.get("cli_version"))
 
 
-def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes, *, truncated: bool) -> None:
+def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes) -> None:
     entry = _entry(line)
     if entry is None:
-        what = "the cassette is cut off here" if truncated else "this is no recorded frame"
-        raise CassetteError(f"{tape.path}, line {number}: {what}: {line[:60]!r}")
+        raise CassetteError(f"{tape.path}, line {number}: this is no recorded frame: {line[:60]!r}")
     if entry.exit is not None:
         tape.exit = Exit(entry.exit.reason, entry.exit.code, entry.exit.stderr)
     elif entry.sent is not None:
