@@ -317,6 +317,8 @@ BLOCKS = {
     "breaks": ["a\n\n", "---\n", "***\n\n", "b"],
     "definitions": ["[a]: /x\n\n", "[b]: /y\n", "# c"],
     "crlf": ["# One\r\n", "Text\r\nmore\r\n\r\n", "- a\r\n- b\r\n\r\n", "```\r\nx\r\n\r\n```\r\n", "End\r\n"],
+    "a table with a heading for its head": ["# a | b\n--|--\n1 | 2\n"],
+    "a heading with a bar": ["# a | b\n", "c"],
     "leading blank lines": ["\n\nOne\n\n", "Two"],
     "only blank lines": ["\n \n"],
 }
@@ -364,6 +366,41 @@ def test_lines_by_definition(text: str) -> None:
     assert cut(cc.by_line(), text) == re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
 
 
+# A line with a bar is the head of a table where the next one is its rule, whatever else it looks like.
+HEADS = [
+    "# a | b\n",
+    "--|--\n",
+    "1 | 2\n",
+    "- a | b\n",
+    "> a | b\n",
+    "a | b\n",
+    "``` | x\n",
+    "2. x | y\n",
+    "<b> | c\n",
+]
+OTHERS = [
+    "|---|\n",
+    ":-:\n",
+    "---\n",
+    "===\n",
+    "```\n",
+    "~~~\n",
+    "# h\n",
+    "text\n",
+    "\n",
+    "\r\n",
+    "|",
+    " ",
+    "> ",
+    "- ",
+]
+
+
+@given(text=st.lists(st.sampled_from(HEADS + OTHERS), max_size=7).map("".join), data=st.data())
+def test_blocks_with_bars_are_the_same_however_they_arrive(text: str, data: st.DataObject) -> None:
+    assert cut(cc.by_block(), *data.draw(split(text))) == cut(cc.by_block(), text)
+
+
 @given(text=hard_texts)
 def test_blocks_are_those_of_the_whole_document(text: str) -> None:
     parser = MarkdownIt("commonmark").enable("table").disable("reference")
@@ -390,6 +427,7 @@ def test_blocks_are_those_of_the_whole_document(text: str) -> None:
         (cc.by_block, "A paragraph\n\n", "#"),
         (cc.by_block, "A paragraph\n", "# Heading\n"),
         (cc.by_block, "# Heading\n", "t"),
+        (cc.by_block, "# a | b\n", "text\nt"),
         (cc.by_block, "```\nx\n```\n", "t"),
         (cc.by_block, "```\nx\n```\n\n", "`"),
         (cc.by_block, "- a\n- b\n\n", "*b"),

@@ -97,6 +97,7 @@ class _BlockCutter:
         self._fence: re.Pattern[str] | None = None  # what closes its fence
         self._more = _NEVER  # lines that go on with it for sure
         self._blank = False  # the line before was blank
+        self._may_be_header = False  # the line before is a heading, or the head of a table
 
     def add(self, words: str) -> list[str]:
         """Take more text; return the blocks that are complete."""
@@ -144,7 +145,8 @@ class _BlockCutter:
             self._blank = self._started
             return
         if self._started:
-            self._wanted = self._wanted or self._may_begin(line, whole=True)
+            self._wanted = self._wanted or self._may_be_header or self._may_begin(line, whole=True)
+            self._may_be_header = False
             if self._fence is not None and self._fence.match(line):
                 self._fence, self._ended = None, True
         else:
@@ -157,7 +159,8 @@ class _BlockCutter:
         if fence is not None:
             self._fence = _closes(fence[1])
         elif _ONE_LINE.match(line):
-            self._ended = True
+            self._ended = "|" not in line
+            self._may_be_header = not self._ended
         elif item is not None:
             marker = re.escape(item[1] or item[2])
             number = "" if item[1] else r"\d{1,9}"
@@ -225,7 +228,9 @@ class _BlockCutter:
             self._context = ""  # what was open has ended
         ended = False
         if blocks and (last := blocks[-1]).map and last.map[1] - above == lines:
-            ended = last.type in ("heading_open", "hr") or _is_closed(last, self._context + text)
+            shown = self._context + text
+            line = _LINES.split(shown)[last.map[1] - 1]  # with a bar in it, it may yet be a table's head
+            ended = _is_closed(last, shown) or (last.type in ("heading_open", "hr") and "|" not in line)
         return [start for start in starts if start > 0], ended
 
     def _force(self) -> list[str]:
