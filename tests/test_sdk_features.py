@@ -66,9 +66,9 @@ async def test_can_use_tool_allows_changes_and_denies(real: Real) -> None:
     allowed = await tool_results(allow)
     assert asked == [("Bash", "echo one > made")]
     assert [result.is_error for result in allowed] == [False]
-    assert (options.cwd / "made").read_text() == "one\n"
+    assert (Path(options.cwd) / "made").read_text() == "one\n"
     assert [result.is_error for result in await tool_results(change)] == [False]
-    assert (options.cwd / "changed").read_text() == "two\n"
+    assert (Path(options.cwd) / "changed").read_text() == "two\n"
     (denied,) = await tool_results(deny)
     assert denied.is_error
     assert "not on my watch" in str(denied.content)
@@ -102,7 +102,7 @@ async def test_hooks_run(real: Real) -> None:
     assert called == ["Bash"]
     assert response.content == "try \n\ndone"
     assert options.cwd is not None
-    assert (options.cwd / "made").exists()
+    assert (Path(options.cwd) / "made").exists()
 
 
 async def test_sdk_mcp_servers_run(real: Real) -> None:

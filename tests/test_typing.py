@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,39 @@ def test_each_misuse_is_found_and_nothing_else(complaints: dict[str, dict[int, s
     assert len(wrong) > 20
     assert set(complaints.get("rejected.py", {})) == wrong
     assert set(complaints) == {"rejected.py"}, "rxccsdk itself is clean"
+
+
+# What the README's snippets speak of and leave to the reader.
+GIVEN = """
+from rxccsdk import Turn
+def on_text(text: str) -> None: ...
+def enough(text: str) -> bool: return True
+turn: Turn
+session: ClaudeSession
+"""
+
+
+def test_the_readmes_snippets_are_typed(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    readme = (SAMPLES.parent.parent / "README.md").read_text()
+    snippets = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert len(snippets) >= 5
+    files = []
+    for number, snippet in enumerate(snippets):
+        given = "from rxccsdk import ClaudeSession, SessionOptions, operators as cc\n" + GIVEN
+        body = snippet
+        if not snippet.startswith(("import asyncio", "from typing")):  # a part of a coroutine
+            body = "async def snippet() -> None:\n" + textwrap.indent(snippet, "    ")
+        files.append(tmp_path / f"snippet_{number}.py")
+        files[-1].write_text(given + body)
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-pretty", *map(str, files)],
+        cwd=SAMPLES.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("name", cc.__all__)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from rxccsdk.transport.sdk import sdk_option_names
 
 Backend = Literal["auto", "claude-code-sdk", "claude-agent-sdk"]
+
+
+def _as_path(path: str | Path) -> Path:
+    return Path(path)
+
+
+PathOrStr = Annotated[str | Path, AfterValidator(_as_path)]
 ProgressCallback = Callable[[str], Awaitable[Any] | Any]
 
 
 class SessionOptions(BaseModel):
-    """Options of a session. An unknown name is an error.
+    """Options of a session. An unknown name is an error. Environment variables are not shown in its `repr`.
 
     Attributes:
         stream_output: `query()` prints the answer to standard output while it arrives.
@@ -44,26 +55,48 @@ class SessionOptions(BaseModel):
         False
     """
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
+    # What is wrong with `env` is said without its values: they are secrets.
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, frozen=True, hide_input_in_errors=True
+    )
 
     stream_output: bool = False
     progress_callback: ProgressCallback | None = None
     model: str | None = None
     system_prompt: str | None = None
-    cwd: Path | None = None
+    cwd: PathOrStr | None = None
     max_turns: int | None = Field(default=None, ge=1)
     max_budget_usd: float | None = Field(default=None, gt=0)
     allowed_tools: list[str] | None = None
     disallowed_tools: list[str] | None = None
     permission_mode: str | None = None
     resume: str | None = None
-    env: dict[str, str] = Field(default_factory=dict)
-    cli_path: Path | None = None
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    cli_path: PathOrStr | None = None
     partial_messages: bool = True
     keep_raw: bool = False
-    record: Path | None = None
+    record: PathOrStr | None = None
     connect_timeout: float = Field(default=60.0, gt=0)
     interrupt_timeout: float = Field(default=5.0, gt=0)
     backend: Backend = "auto"
     survive: bool = False
-    sdk_options: Any = None
+    sdk_options: Any = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_where_it_goes(cls, given: Any) -> Any:
+        unknown = [name for name in given if name not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            words = " ".join(_unknown_option(str(name), list(cls.model_fields)) for name in unknown)
+            raise PydanticCustomError("extra_forbidden", "{words}", {"words": words})
+        return given
+
+
+def _unknown_option(name: str, known: list[str]) -> str:
+    """Say what to do about an option that is none of ours."""
+    for options, names in sdk_option_names():
+        if name in names:
+            return f"`{name}` is an option of the SDK: pass sdk_options={options}({name}=...)."
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(known)}."
+    return f"There is no option `{name}`. {hint}"

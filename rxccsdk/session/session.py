@@ -21,6 +21,7 @@ from rxccsdk.text.clock import on_loop
 from rxccsdk.transport import Transport
 from rxccsdk.transport.player import CassettePlayer
 from rxccsdk.transport.recorder import Recorder
+from rxccsdk.transport.sdk import continues
 from rxccsdk.wire.connection import Connection
 
 _COST = re.compile(r"\$([0-9.]+)")
@@ -70,8 +71,11 @@ class ClaudeSession:
 
     @property
     def session_id(self) -> str | None:
-        """The session's id: known from the start, and again after `/clear` gave it a new one."""
-        return self._exchange.session_id or self.options.resume
+        """The session's id, from `open()` on; `/clear` gives it a new one.
+
+        Where an earlier session is continued or forked it is `None` until the CLI has named it.
+        """
+        return self._exchange.session_id
 
     @property
     def chunks(self) -> Observable[Chunk]:
@@ -163,7 +167,7 @@ class ClaudeSession:
         if self._exchange.loop is not None:
             raise RuntimeError("A session is opened once: make a new ClaudeSession.")
         transport, options = self._make_transport(), self.options
-        base_cost = None if options.resume else 0.0
+        base_cost = None if continues(options) else 0.0
         connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())
         await self._exchange.open(transport, connection)
 
@@ -181,5 +185,5 @@ class ClaudeSession:
     def _cli_transport(self) -> Transport:
         from rxccsdk.transport.cli import CliTransport
 
-        recorder = Recorder(self.options.record) if self.options.record is not None else None
+        recorder = Recorder(Path(self.options.record)) if self.options.record is not None else None
         return CliTransport(self.options, recorder)

@@ -92,7 +92,7 @@ class CassetteSessions:
     def _neutral(self, options: SessionOptions) -> Neutral:
         from rxccsdk.testing.cassettes import Neutral
 
-        places = {options.cwd or Path.cwd(): "/home/user/project"}
+        places = {Path(options.cwd or Path.cwd()): "/home/user/project"}
         if "tmp_path" in self._request.fixturenames:
             places.setdefault(self._request.getfixturevalue("tmp_path"), "/home/user/tmp")
         return Neutral({**places, Path.home(): "/home/user"})

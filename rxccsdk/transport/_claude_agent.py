@@ -14,7 +14,14 @@ from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITra
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import CLINotFoundError, RxccError
 from rxccsdk.transport.process import INSTALL_HINT
-from rxccsdk.transport.sdk import LaunchOptions, SdkTransport, inherited_environment, merged, shared_options
+from rxccsdk.transport.sdk import (
+    LaunchOptions,
+    SdkTransport,
+    continues,
+    inherited_environment,
+    merged,
+    shared_options,
+)
 
 
 class ClaudeAgentDriver:
@@ -41,7 +48,7 @@ class ClaudeAgentDriver:
         if given.system_prompt is None and options.system_prompt is None:
             always["system_prompt"] = {"type": "preset", "preset": "claude_code"}
             del ours["system_prompt"]
-        if not (options.resume or given.resume or given.continue_conversation or given.session_id):
+        if not (continues(options) or given.session_id or "session-id" in given.extra_args):
             always["session_id"] = session_id
         self.options: ClaudeAgentOptions = merged(given, ours, **always)
 

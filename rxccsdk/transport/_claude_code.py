@@ -14,7 +14,14 @@ from claude_code_sdk._internal.transport.subprocess_cli import SubprocessCLITran
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import CLINotFoundError
 from rxccsdk.transport.process import INSTALL_HINT
-from rxccsdk.transport.sdk import LaunchOptions, SdkTransport, inherited_environment, merged, shared_options
+from rxccsdk.transport.sdk import (
+    LaunchOptions,
+    SdkTransport,
+    continues,
+    inherited_environment,
+    merged,
+    shared_options,
+)
 
 
 class ClaudeCodeDriver:
@@ -29,7 +36,7 @@ class ClaudeCodeDriver:
     def __init__(self, options: LaunchOptions, session_id: str) -> None:
         given = options.sdk_options or ClaudeCodeOptions()
         flags = dict(given.extra_args)
-        if not (options.resume or given.resume or given.continue_conversation):
+        if not continues(options):
             flags.setdefault("session-id", session_id)
         if options.max_budget_usd is not None:
             flags["max-budget-usd"] = str(options.max_budget_usd)

@@ -18,7 +18,7 @@ from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.transport import Exit, Lost, Receive
 from rxccsdk.transport.process import CliProcess
 from rxccsdk.transport.recorder import Recorder
-from rxccsdk.transport.sdk import LaunchOptions, choose_driver
+from rxccsdk.transport.sdk import LaunchOptions, choose_driver, settled_session_id
 
 _log = logging.getLogger("rxccsdk")
 
@@ -35,10 +35,10 @@ class CliTransport:
     """
 
     def __init__(self, options: LaunchOptions, recorder: Recorder | None = None) -> None:
-        self.session_id: str | None = options.resume or str(uuid.uuid4())
+        self.session_id: str | None = None
         self._options = options
         self._recorder = recorder
-        self._driver = choose_driver(options, self.session_id)
+        self._driver = choose_driver(options, str(uuid.uuid4()))
         self.backend = self._driver.name
         self._sdk = _ControlChannel(self)
         self._process = CliProcess(
@@ -61,6 +61,7 @@ class CliTransport:
             SessionCrashedError: it ended before it was ready, or took longer than `connect_timeout`.
         """
         argv, env = self._driver.command(), self._driver.environment()
+        self.session_id = settled_session_id(argv)
         self._receive, self._lost = receive, lost
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
+import itertools
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -29,7 +32,7 @@ class LaunchOptions(Protocol):
     @property
     def system_prompt(self) -> str | None: ...
     @property
-    def cwd(self) -> Path | None: ...
+    def cwd(self) -> Path | str | None: ...
     @property
     def max_turns(self) -> int | None: ...
     @property
@@ -45,7 +48,7 @@ class LaunchOptions(Protocol):
     @property
     def env(self) -> dict[str, str]: ...
     @property
-    def cli_path(self) -> Path | None: ...
+    def cli_path(self) -> Path | str | None: ...
     @property
     def partial_messages(self) -> bool: ...
     @property
@@ -98,6 +101,17 @@ class SdkDriver(Protocol):
         """Pass a line of standard error to where the SDK's options ask for it."""
 
 
+def sdk_option_names() -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the name of each installed SDK's options, and theirs."""
+    for module, options in (
+        ("claude_agent_sdk", "ClaudeAgentOptions"),
+        ("claude_code_sdk", "ClaudeCodeOptions"),
+    ):
+        if importlib.util.find_spec(module) is not None:
+            fields = dataclasses.fields(getattr(importlib.import_module(module), options))
+            yield options, frozenset(field.name for field in fields)
+
+
 def merged(given: _O, ours: dict[str, Any], **always: Any) -> _O:
     """Put our options into the SDK's.
 
@@ -142,6 +156,31 @@ def inherited_environment(cwd: Path | str | None) -> dict[str, str]:
     if cwd is not None:
         env["PWD"] = str(cwd)
     return {**SDK_ENVIRONMENT, **env, "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
+
+
+def continues(options: LaunchOptions) -> bool:
+    """Return whether the session goes on with an earlier one."""
+    given = options.sdk_options
+    if options.resume or getattr(given, "resume", None) or getattr(given, "continue_conversation", False):
+        return True
+    return not {"resume", "r", "continue", "c"}.isdisjoint(getattr(given, "extra_args", ()))
+
+
+def settled_session_id(argv: Sequence[str]) -> str | None:
+    """Return the id that a command line gives the session, or `None` where the CLI is to choose it."""
+    values: dict[str, str] = {}
+    for argument, following in itertools.pairwise([*argv, ""]):
+        flag, equals, value = argument.partition("=")
+        values[flag] = value if equals else following
+    if "--session-id" in values:
+        return values["--session-id"]
+    if not values.keys().isdisjoint(("--fork-session", "--continue", "-c")):
+        return None
+    resumed = values.get("--resume", values.get("-r", ""))
+    try:
+        return str(uuid.UUID(resumed))
+    except ValueError:
+        return None  # a session's title, or nothing
 
 
 def choose_driver(options: LaunchOptions, session_id: str) -> SdkDriver:
