@@ -6,6 +6,9 @@ import asyncio
 import importlib
 import importlib.util
 import itertools
+import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -278,3 +281,37 @@ async def test_waiting_for_a_permission_is_no_stall(real: Real) -> None:
         response = await turn.pipe(cc.stall(first=60, between=1.0), cc.to_response())
     assert response.content == "try \n\ndone"
     assert "requires_action" in states
+
+
+@pytest.fixture
+def text_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], list[Path]]:
+    """List the files that stand for arguments."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return lambda: sorted(tmp_path.glob("rxccsdk-*/*--*"))
+
+
+async def test_a_long_system_prompt_goes_through_a_file(
+    real: Real, text_files: Callable[[], list[Path]]
+) -> None:
+    words = "Be brief. " * 14_336  # 140 KiB: more than one argument may have
+    async with real([reply("yes")], system_prompt=words) as session:
+        assert (await session.query("go")).content == "yes"
+        assert words.strip() in real.api.requests[0].system
+        assert text_files()
+    assert not text_files()
+
+
+async def test_mcp_servers_headers_are_not_on_the_command_line(
+    scripted: Scripted, text_files: Callable[[], list[Path]]
+) -> None:
+    server = {"type": "http", "url": "http://127.0.0.1:9", "headers": {"Authorization": "Bearer secret"}}
+    options = sdk_options(scripted.backend, mcp_servers={"mine": server})
+    async with scripted(text_turn("fine"), session={"sdk_options": options}) as session:
+        argv = scripted.cli.argv
+        assert "secret" not in " ".join(argv)
+        (path,) = text_files()
+        assert argv[argv.index("--mcp-config") + 1] == str(path)
+        assert path.parent.stat().st_mode & 0o077 == 0
+        assert json.loads(path.read_text())["mcpServers"]["mine"]["headers"] == server["headers"]
+        assert (await session.query("go")).content == "fine"
+    assert not text_files()

@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.transport import Exit, Lost, Receive
+from rxccsdk.transport.long_texts import TextFiles
 from rxccsdk.transport.process import CliProcess
 from rxccsdk.transport.recorder import Recorder
 from rxccsdk.transport.sdk import LaunchOptions, choose_driver, settled_session_id
@@ -38,6 +39,7 @@ class CliTransport:
         self.session_id: str | None = None
         self._options = options
         self._recorder = recorder
+        self._texts = TextFiles()
         self._driver = choose_driver(options, str(uuid.uuid4()))
         self.backend = self._driver.name
         self._sdk = _ControlChannel(self)
@@ -60,7 +62,7 @@ class CliTransport:
             CLINotFoundError: there is no CLI, or it cannot be executed.
             SessionCrashedError: it ended before it was ready, or took longer than `connect_timeout`.
         """
-        argv, env = self._driver.command(), self._driver.environment()
+        argv, env = self._texts.replace(self._driver.command()), self._driver.environment()
         self.session_id = settled_session_id(argv)
         self._receive, self._lost = receive, lost
         loop = asyncio.get_running_loop()
@@ -120,6 +122,7 @@ class CliTransport:
         try:
             await self._process.end()
         finally:
+            self._texts.close()
             self._closed.set()
             self._sdk.finish()
             if self._pump is not None:
