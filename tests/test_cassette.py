@@ -165,6 +165,11 @@ def test_another_format_version(tmp_path: Path) -> None:
     assert "line 1: format version 2; this version plays 1" in message
 
 
+def test_what_is_nested_too_deep(tmp_path: Path) -> None:
+    deep = b'{"t": 0, "in": {"type": "x", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}\n"
+    assert "line 2" in damaged(tmp_path / "x", b'{"rxccsdk_cassette": 1}\n' + deep)
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(CassetteError, match=r"nowhere\.jsonl: No such file"):
         read_cassette(tmp_path / "nowhere.jsonl")

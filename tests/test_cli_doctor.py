@@ -111,6 +111,20 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assert 'All is well: rxccsdk ask "Hello"' in said
 
 
+@pytest.mark.parametrize(
+    ("version", "is_old"),
+    [("2.1.190", True), ("1.0.3", True), ("2.1.191", False), ("2.1.330 (x)", False), ("3.0", False)],
+)
+def test_an_old_cli_is_worth_a_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, version: str, is_old: bool
+) -> None:
+    cli = Cli("/bin/claude", version, True, "logged in")
+    code, said = examined(monkeypatch, capsys, {"claude-agent-sdk": cli})
+    assert code == 0
+    assert ("too old to say" in said) is is_old
+    assert ("claude update" in said) is is_old
+
+
 def test_odd_clis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "_TIMEOUT", 0.5)
 

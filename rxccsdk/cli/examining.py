@@ -5,6 +5,7 @@ from __future__ import annotations
 import locale
 import os
 import platform
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from rxccsdk.cli.codes import NOT_READY, SUCCESS
 from rxccsdk.cli.installed import SDKS, Cli, ask_cli, command_name, find_cli, package_version
 
 _MARKS = {"good": ("✓", "ok", "green"), "note": ("!", "!", "yellow"), "bad": ("✗", "MISSING", "red")}
+_SURE = [2, 1, 191]  # from here on frames name their prompt
 _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
 
@@ -82,6 +84,9 @@ def _cli(found: Findings, sdk: str, cli: Cli | None, used: bool) -> None:
         found.add(bad, "  its CLI", f"{cli.path}: {cli.problem}", _INSTALL, purpose)
         return
     found.add("good", "  its CLI", f"{cli.version}, {cli.path}")
+    if _numbers(cli.version or "") < _SURE:
+        words = "too old to say which prompt an answer belongs to when it also works in the background"
+        found.add("note", "  its age", words, f"{command_name(cli.path)} update", "2.1.191 or newer")
     if cli.logged_in is None:
         found.add("note", "  login", f"unknown: {cli.login}")
     elif cli.logged_in:
@@ -89,6 +94,10 @@ def _cli(found: Findings, sdk: str, cli: Cli | None, used: bool) -> None:
     else:
         command = f"{command_name(cli.path)} auth login"
         found.add(bad, "  login", cli.login, command, "or set ANTHROPIC_API_KEY")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)][:3]
 
 
 def _terminal(found: Findings, console: Console) -> None:
