@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import itertools
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +116,34 @@ async def test_a_query_that_is_cancelled_ends_its_turn(scripted: Scripted) -> No
                 await session.query("first", stream=False)
         async with asyncio.timeout(10):
             assert (await session.query("second", stream=False)).content == "second"
+
+
+async def test_a_dropped_session_is_ended(scripted: Scripted) -> None:
+    session = scripted(text_turn("fine"))
+    await session.open()
+    assert (await session.query("go", stream=False)).content == "fine"
+    assert children()
+    held = [session]
+    del session
+    with pytest.warns(ResourceWarning, match="aclose"):
+        held.clear()
+    await gone()
+
+
+async def test_a_turn_keeps_its_session(scripted: Scripted) -> None:
+    session = scripted(text_turn("fine"))
+    await session.open()
+    turn = session.stream("go")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="A ClaudeSession")
+        del session
+        gc.collect()
+        assert (await turn.pipe(cc.to_response())).content == "fine"
+    held = [turn]
+    del turn
+    with pytest.warns(ResourceWarning, match="aclose"):
+        held.clear()
+    await gone()
 
 
 # -- prompts that cannot be sent ----------------------------------------------------------------------------

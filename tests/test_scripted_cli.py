@@ -379,7 +379,7 @@ async def test_the_result_is_the_last_chunk_of_its_turn(scripted: Scripted) -> N
 async def test_a_cli_that_ends_just_when_it_is_ready_fails_the_prompt(scripted: Scripted) -> None:
     """Its answer to `initialize` and its end come together, before the session that opens goes on."""
     session = scripted()
-    make_transport = session._make_transport
+    make_transport = session._cli_transport
 
     def make_ending_transport() -> CliTransport:
         transport = make_transport()

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from rxccsdk.chunks import Chunk, ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
-from rxccsdk.session.failure import bad_start
+from rxccsdk.session.failure import bad_start, copied, not_sent
 from rxccsdk.session.hot import HotChunks
 from rxccsdk.session.turn import NEVER_SENT, Turn
 from rxccsdk.transport import Exit, Transport
@@ -90,13 +90,13 @@ class Exchange:
 
         It is done once, in a task of its own, however many call it and are cancelled meanwhile.
         """
-        if self.loop is None or self.loop.is_closed():
-            return
-        if self._closing is None:
-            self._closing = self.loop.create_task(self._close())
-            _closing.add(self._closing)
-            self._closing.add_done_callback(_closing.discard)
-        await asyncio.shield(self._closing)
+        if self.loop is not None and not self.loop.is_closed():
+            await asyncio.shield(self._begin_closing())
+
+    def close_soon(self) -> None:
+        """Begin to close, from any thread, if the loop still runs."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._begin_closing)
 
     async def interrupt(self) -> None:
         """Stop what the agent does; return when the running turn has ended."""
@@ -274,6 +274,13 @@ class Exchange:
 
     # -- endings ------------------------------------------------------------------------------------------
 
+    def _begin_closing(self) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+            _closing.add(self._closing)
+            self._closing.add_done_callback(_closing.discard)
+        return self._closing
+
     async def _close(self) -> None:
         """End everything, in order: queued turns, the running one, the CLI, what is yet to be read."""
         try:
@@ -333,18 +340,11 @@ class Exchange:
         if expected or (self._last_result_failed and exit.code == 1):
             self.chunks._end()
         else:
-            self.chunks._end(_copy(crash))
+            self.chunks._end(copied(crash))
 
     def _fail_unsent(self, turn: Turn, exit: Exit) -> None:
-        words = f"The session has ended, this prompt was not sent. {exit.describe()}"
-        error = SessionClosedError(words, exit_code=exit.code, stderr=exit.stderr)
-        turn._finish("failed", error=error, because=("closed", words))
+        error = not_sent(exit)
+        turn._finish("failed", error=error, because=("closed", str(error.args[0])))
 
 
-_closing: set[asyncio.Task[None]] = set()
-"""The loop itself holds tasks weakly only."""
-
-
-def _copy(error: RxccError) -> RxccError:
-    """Return the same error for another subscriber: none sees another's partial response or traceback."""
-    return type(error)(str(error.args[0]), exit_code=error.exit_code, stderr=error.stderr)
+_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly only

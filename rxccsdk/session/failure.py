@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rxccsdk.chunks import ResultChunk
-from rxccsdk.errors import SessionCrashedError
+from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.transport import Exit
 
 RETRYABLE = frozenset(("rate_limit", "overloaded", "server", "connection"))
@@ -67,3 +67,14 @@ def bad_start(exit: Exit, result: ResultChunk) -> SessionCrashedError:
     words = "; ".join(result.errors) or result.result or result.subtype
     message = f"The CLI ended before it was ready: {words}"
     return SessionCrashedError(message, exit_code=exit.code, stderr=exit.stderr)
+
+
+def not_sent(exit: Exit) -> SessionClosedError:
+    """Return the error of a prompt that was still waiting when the CLI ended."""
+    words = f"The session has ended, this prompt was not sent. {exit.describe()}"
+    return SessionClosedError(words, exit_code=exit.code, stderr=exit.stderr)
+
+
+def copied(error: RxccError) -> RxccError:
+    """Return the same error for another subscriber: none sees another's partial response or traceback."""
+    return type(error)(str(error.args[0]), exit_code=error.exit_code, stderr=error.stderr)

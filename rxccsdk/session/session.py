@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,8 +44,15 @@ class ClaudeSession:
 
     def __init__(self, options: SessionOptions | None = None) -> None:
         self.options = options or SessionOptions()
-        self._make_transport: Callable[[], Transport] = self._cli_transport
+        self._make_transport: Callable[[], Transport] | None = None
         self._exchange = Exchange(self.options.interrupt_timeout)
+
+    def __del__(self) -> None:
+        exchange = self.__dict__.get("_exchange")  # not there where `__init__` raised
+        if exchange is not None and exchange.is_open:
+            words = "A ClaudeSession was dropped while it was open: use `async with`, or `await aclose()`."
+            warnings.warn(words, ResourceWarning, source=self, stacklevel=2)
+            exchange.close_soon()
 
     @classmethod
     def replay(cls, cassette: Path | str, speed: float = 1.0) -> ClaudeSession:
@@ -166,7 +174,7 @@ class ClaudeSession:
         """
         if self._exchange.loop is not None:
             raise RuntimeError("A session is opened once: make a new ClaudeSession.")
-        transport, options = self._make_transport(), self.options
+        transport, options = (self._make_transport or self._cli_transport)(), self.options
         base_cost = None if continues(options) else 0.0
         connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())
         await self._exchange.open(transport, connection)
