@@ -235,14 +235,15 @@ def cases(quick: bool) -> Iterator[Case]:
     """How many subscribe, and when; a quick run has a thousandth of the chunks."""
     count = _CHUNKS // 1000 if quick else _CHUNKS
     chunks: list[Chunk] = [TextChunk("piece", turn=0, seq=seq) for seq in range(count)]
-    yield _case("1 subscriber", chunks, 1, 0.0)
+    plays = 1 if quick else _PLAYS
+    yield _case("1 subscriber", chunks, 1, 0.0, plays)
     for words, entrance in _ENTRANCES.items():
         for subscribers in _SUBSCRIBERS:
-            yield _case(f"{subscribers} subscribers, {words}", chunks, subscribers, entrance)
+            yield _case(f"{subscribers} subscribers, {words}", chunks, subscribers, entrance, plays)
 
 
-def _case(name: str, chunks: list[Chunk], subscribers: int, entrance: float) -> Case:
-    def row(name: str, make: Callable[[], FanOut], aim: Aim | None = None, plays: int = _PLAYS) -> Contender:
+def _case(name: str, chunks: list[Chunk], subscribers: int, entrance: float, plays: int) -> Case:
+    def row(name: str, make: Callable[[], FanOut], aim: Aim | None = None, plays: int = plays) -> Contender:
         def run() -> float:
             done = [asyncio.run(_play(make, chunks, subscribers, entrance)) for _ in range(plays)]
             return median(done) / len(chunks) * 1e6

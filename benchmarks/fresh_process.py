@@ -1,8 +1,8 @@
 """One long turn in a process of its own, for figures that whatever ran before would spoil.
 
-`play()` starts `python -m benchmarks.fresh_process`; there a session is opened on the scripted CLI, warmed up
-on a short turn, and its second turn, the long one, is what the figures are of. The CLI is another process
-still: its time and memory do not count.
+`play()` and `play_cli()` start `python -m benchmarks.fresh_process`; there a session is opened on a CLI,
+warmed up on a short turn, and its second turn, the long one, is what the figures are of. The CLI is another
+process still: its time and memory do not count.
 """
 
 from __future__ import annotations
@@ -78,9 +78,14 @@ class Figures:
 def play(turn: LongTurn, task: Task) -> Figures:
     """Play a turn in a fresh process. What arrived is the caller's to check."""
     with turn.cli("fresh", lifecycle=True) as cli:
-        told = json.dumps({"cli": str(cli.path), **asdict(task)})
-        command = [sys.executable, "-m", "benchmarks.fresh_process", told]
-        done = subprocess.run(command, cwd=_CHECKOUT, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE)
+        return play_cli(cli.path, task)
+
+
+def play_cli(cli: Path, task: Task) -> Figures:
+    """Do the same with the second answer of any CLI."""
+    told = json.dumps({"cli": str(cli), **asdict(task)})
+    command = [sys.executable, "-m", "benchmarks.fresh_process", told]
+    done = subprocess.run(command, cwd=_CHECKOUT, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE)
     return Figures(**json.loads(done.stdout))
 
 

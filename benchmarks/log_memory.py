@@ -1,18 +1,22 @@
 """Bytes that a turn's log takes at its peak, beside the bytes that the CLI wrote.
 
-Each turn is played in a fresh process, as the CLI writes it: through the framer, the decoder and the parser
-into the log, with somebody subscribed who keeps nothing. The peak is of all that Python allocated for the
-turn: the read and the frame at hand are in it, and the block that the parser waits to see confirmed.
+Each turn is played in a fresh process, as the CLI writes it, in a flood or a delta at a time: through the
+framer, the decoder and the parser into the log, with somebody subscribed who keeps nothing. The peak is of
+all that Python allocated for the turn: the read and the frame at hand are in it, and the block that the
+parser waits to see confirmed.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.fresh_process import Figures, Task, play
+from benchmarks.fresh_process import Figures, Task, play, play_cli
 from benchmarks.harness import Aim, Case, Contender, Measure, at_most
+from benchmarks.paced_cli import WARM_UP, PacedCli, PacedTurn, answer_frames, lines_of
 from benchmarks.turns import TEXT, THINKING, TOOL_INPUT, Kind, LongTurn
 
 OURS = "rxccsdk, a turn's log"
@@ -25,6 +29,8 @@ _CASES: tuple[tuple[str, Kind, int, int, int], ...] = (
     ("thinking, 5 byte deltas", THINKING, 50_000, 5, 1),
     ("tool input, 5 byte deltas", TOOL_INPUT, 50_000, 5, 1),
 )
+_LIVE_DELTAS = 10_000
+_LIVE_PER_SECOND = 1000
 _FLAT_CASES: tuple[tuple[str, Kind], ...] = (
     ("replay=False, thinking", THINKING),
     ("replay=False, text, without the answer's own", TEXT),
@@ -33,23 +39,48 @@ _FLAT_DELTAS = 50_000
 _FLAT_SIZE = 5
 
 
+@dataclass(frozen=True)
 class _Played:
-    """A turn on disk, to be played in fresh processes and checked each time."""
+    """A turn on disk, to be played in fresh processes and checked each time.
 
-    def __init__(self, folder: str, kind: Kind, deltas: int, size: int) -> None:
-        self.turn = LongTurn(Path(folder), kind, deltas, size)
-        self.on_the_wire = sum(file.stat().st_size for file in Path(folder).iterdir())
-        self._characters = deltas * size
+    Attributes:
+        play: plays it.
+        deltas: how many it has.
+        characters: in all of them.
+        on_the_wire: bytes.
+        answer: bytes of the answer's text.
+    """
+
+    play: Callable[[Task], Figures]
+    deltas: int
+    characters: int
+    on_the_wire: int
+    answer: int
 
     def figures(self, task: Task) -> Figures:
-        figures = play(self.turn, task)
-        assert figures.pieces == self.turn.deltas, "deltas are missing, or came twice"
-        assert figures.characters == self._characters, "deltas were cut"
+        figures = self.play(task)
+        assert figures.pieces == self.deltas, "deltas are missing, or came twice"
+        assert figures.characters == self.characters, "deltas were cut"
         return figures
 
     def contender(self, name: str, figure: Callable[[], float], aim: Aim | None = None) -> Contender:
-        """A row, told per delta."""
-        return Contender(name, lambda: figure() / self.turn.deltas, aim)
+        """A row, per delta."""
+        return Contender(name, lambda: figure() / self.deltas, aim)
+
+
+def _flood(folder: str, kind: Kind, deltas: int, size: int) -> _Played:
+    """As fast as the CLI can write: many deltas a read."""
+    turn = LongTurn(Path(folder), kind, deltas, size)
+    on_the_wire = sum(file.stat().st_size for file in Path(folder).iterdir())
+    return _Played(partial(play, turn), deltas, deltas * size, on_the_wire, len(turn.content.encode()))
+
+
+def _live(folder: str, deltas: int) -> _Played:
+    """As a model speaks: one delta a read."""
+    turn = PacedTurn(["piece"] * deltas, _LIVE_PER_SECOND)
+    cli = PacedCli(Path(folder) / "cli", [WARM_UP, turn])
+    text = len("".join(turn.pieces))
+    return _Played(partial(play_cli, cli.path), deltas, text, len(lines_of(answer_frames(turn.pieces))), text)
 
 
 def cases(quick: bool) -> Iterator[Case]:
@@ -59,18 +90,19 @@ def cases(quick: bool) -> Iterator[Case]:
         if quick and (size, subscribers) != (5, 1):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            played = _Played(folder, kind, deltas // part, size)
-            yield Case(
-                f"{name}, {deltas // part:,} of them", _rows(played, subscribers, quick), OURS, most_rounds=2
-            )
+            played = _flood(folder, kind, deltas // part, size)
+            yield _case(name, played, subscribers, quick)
+    with tempfile.TemporaryDirectory() as folder:
+        live = _live(folder, _LIVE_DELTAS // part)
+        yield _case(f"text, one a read, {_LIVE_PER_SECOND:,} a second", live, 1, quick)
     for name, kind in _FLAT_CASES[: 1 if quick else None]:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
-            short = _Played(folder, kind, _FLAT_DELTAS // part, _FLAT_SIZE)
-            long = _Played(other, kind, _FLAT_DELTAS // part * 10, _FLAT_SIZE)
+            short = _flood(folder, kind, _FLAT_DELTAS // part, _FLAT_SIZE)
+            long = _flood(other, kind, _FLAT_DELTAS // part * 10, _FLAT_SIZE)
             yield Case(name, _flat_rows(short, long), _deltas(long), "kilobytes", most_rounds=1)
 
 
-def _rows(played: _Played, subscribers: int, quick: bool) -> list[Contender]:
+def _case(name: str, played: _Played, subscribers: int, quick: bool) -> Case:
     def peak() -> float:
         return played.figures(Task(subscribers=subscribers, traced=True)).peak
 
@@ -81,7 +113,9 @@ def _rows(played: _Played, subscribers: int, quick: bool) -> list[Contender]:
         played.contender(OURS, peak),
         played.contender("bytes on the wire", lambda: played.on_the_wire, at_most(1.1)),
     ]
-    return rows if quick else [*rows, played.contender(f"{OURS}, as the system counts (USS)", resident)]
+    if not quick:
+        rows.append(played.contender(f"{OURS}, as the system counts (USS)", resident))
+    return Case(f"{name}, {played.deltas:,} of them", rows, OURS, most_rounds=2)
 
 
 def _flat_rows(short: _Played, long: _Played) -> list[Contender]:
@@ -90,7 +124,7 @@ def _flat_rows(short: _Played, long: _Played) -> list[Contender]:
     def row(played: _Played, aim: Aim | None = None) -> Contender:
         def kilobytes() -> float:
             peak = played.figures(Task(replay=False, traced=True)).peak
-            return (peak - len(played.turn.content.encode())) / 1e3
+            return (peak - played.answer) / 1e3
 
         return Contender(_deltas(played), kilobytes, aim)
 
@@ -98,7 +132,7 @@ def _flat_rows(short: _Played, long: _Played) -> list[Contender]:
 
 
 def _deltas(played: _Played) -> str:
-    return f"{played.turn.deltas:,} deltas"
+    return f"{played.deltas:,} deltas"
 
 
 MEASURE = Measure(

@@ -41,7 +41,8 @@ _BASELINES: dict[str, tuple[str, ...]] = {
 
 def milliseconds(starts: int, arguments: tuple[str, ...]) -> float:
     """Start Python with some arguments a few times; the median of its CPU time."""
-    _warm_up(arguments)
+    if starts > 1:
+        _warm_up(arguments)
     return median(_start(arguments) for _ in range(starts)) * 1e3
 
 

@@ -74,6 +74,7 @@ class Terminal:
     ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        name = os.ttyname(slave)
 
         def prepare() -> None:
             heed_ctrl_c()
@@ -85,6 +86,7 @@ class Terminal:
         )  # fmt: skip
         os.close(slave)
         self._read = b""
+        self._name = name
 
     @property
     def output(self) -> str:
@@ -118,10 +120,28 @@ class Terminal:
         """Type on its keyboard."""
         os.write(self._master, keys)
 
+    def press_and_wait(self, line: str, seconds: float = 30.0) -> None:
+        """Type a line, and wait until the command has read it.
+
+        Raises:
+            TimeoutError: it did not read it in time.
+        """
+        self.press(line.encode() + b"\n")
+        self.read_until(line, seconds)  # the echo: the terminal has it
+        deadline = time.monotonic() + seconds
+        keyboard = os.open(self._name, os.O_RDONLY | os.O_NOCTTY)
+        try:
+            while struct.unpack("i", fcntl.ioctl(keyboard, termios.FIONREAD, b"\0" * 4))[0]:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{line!r} was not read: {self.words[-2000:]}")
+                time.sleep(0.02)
+        finally:
+            os.close(keyboard)
+
     def end(self) -> int:
         """Read to the end; give the exit code."""
         self.read_until("\0")
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def close(self) -> None:
         """End it, whatever it does."""

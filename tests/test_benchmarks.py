@@ -83,7 +83,7 @@ def test_a_quick_run_has_every_row(measure: str, quick: dict[str, Path]) -> None
             assert row["name"] in cells(page)
             if row["aim"] is not None:
                 assert {case["case"], row["name"], row["aim"]["words"]} <= set(cells(summary))
-    assert {"cores", "cpu", "python", "versions", "rounds"} <= set(results)
+    assert {"cores", "cpu", "python", "versions"} <= set(results)
     assert "not installed" not in results["versions"].values()
     assert (folder / f"{measure}.png").read_bytes().startswith(b"\x89PNG")
 

@@ -150,10 +150,11 @@ async def test_background_agents_never_leak_into_an_answer(real: Real, delay: fl
 
 async def test_what_goes_on_in_the_background_is_told_by_session_chunks(real: Real) -> None:
     done = asyncio.Event()
+    launched = threading.Event()  # an agent that is done before that is told of in the turn that launched it
 
     def script(request: Request) -> Any:
         if request.is_subagent:
-            return reply("sub answer")
+            return reply().until(launched).text("sub answer")
         if request.is_injected:
             return reply("injected words")
         return reply("launched") if request.tool_results else reply("go ").agent("do A", background=True)
@@ -168,7 +169,8 @@ async def test_what_goes_on_in_the_background_is_told_by_session_chunks(real: Re
     async with real(script) as session:
         session.chunks.subscribe(watch)
         response = await session.query("first")
-        await asyncio.wait_for(done.wait(), 10)
+        launched.set()
+        await asyncio.wait_for(done.wait(), 30)
     assert response.content == "go \n\nlaunched"
     outside = [c for c in seen if c.turn is None]
     assert [c.text for c in outside if isinstance(c, TextChunk) and c.agent] == ["sub answer"]
