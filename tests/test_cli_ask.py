@@ -264,7 +264,7 @@ def test_ctrl_c_stops_the_agent_and_keeps_what_there_is(serve: Any) -> None:
 
 
 def test_ctrl_c_in_a_pipe_prints_what_there_is(serve: Any, tmp_path: Path) -> None:
-    serve(lambda request: reply("Half an answer\n").hang())
+    serve(lambda request: reply("Half an answer\n", pieces=1).hang())
 
     def interrupted(flag: str) -> tuple[int, str, str]:
         tape = tmp_path / flag  # written through; `--quiet` shows nothing before its end
