@@ -92,10 +92,29 @@ class ToolUseChunk(Chunk, frozen=True, gc=False):
 
 
 class ToolProgressChunk(Chunk, frozen=True, gc=False):
-    """A tool still runs. `elapsed` is in seconds."""
+    """A tool still runs. `elapsed` is in seconds; `tool_name` is there where the CLI says it."""
 
     tool_use_id: str
     elapsed: float
+    tool_name: str | None = None
+
+
+class ToolOutputChunk(Chunk, frozen=True, gc=False):
+    """What a running command wrote, with `SessionOptions(tool_output=...)`.
+
+    Attributes:
+        tool_use_id: the call that started the command.
+        task_id: the task the CLI runs it as.
+        text: what it wrote.
+        offset: where the text begins in the command's output, in bytes.
+        skipped: bytes before it that the CLI no longer had.
+    """
+
+    tool_use_id: str
+    task_id: str
+    text: str
+    offset: int = 0
+    skipped: int = 0
 
 
 class ToolResultChunk(Chunk, frozen=True, gc=False):
@@ -109,12 +128,108 @@ class ToolResultChunk(Chunk, frozen=True, gc=False):
 
 
 class TaskChunk(Chunk, frozen=True, gc=False):
-    """A background agent or command: `status` is "started", "progress", or how it ended."""
+    """An agent or a command as a task.
+
+    Attributes:
+        task_id: the task.
+        tool_use_id: the call that started it.
+        status: "started", "progress", "updated", "paused", or how it ended.
+        usage: what it has used so far.
+        description: what it is to do; in progress, what it does now.
+        summary: what came of it, in words.
+        last_tool: the tool it used last.
+        kind: what sort of task it is, as the CLI names it ("local_agent", "local_bash", ...).
+        background: whether it runs in the background; `None` where the frame does not say.
+        output_file: the file its output goes to.
+    """
 
     task_id: str
     tool_use_id: str | None
     status: str
     usage: dict[str, Any] | None = None
+    description: str | None = None
+    summary: str | None = None
+    last_tool: str | None = None
+    kind: str | None = None
+    background: bool | None = None
+    output_file: str | None = None
+
+
+class AskChunk(Chunk, frozen=True, gc=False):
+    """The agent asks its user, with `SessionOptions(ask="stream")`, and waits for `session.answer`.
+
+    Attributes:
+        id: names the question in its `DecisionChunk`.
+        kind: "permission" to use a tool, "question" (`AskUserQuestion`) or "plan" (`ExitPlanMode`).
+        tool_name: the tool that waits.
+        tool_use_id: its call.
+        input: the call's input; of a question its `questions`, of a plan its `plan`.
+        suggestions: rules the CLI suggests to remember, for `Allow(remember=...)`.
+    """
+
+    id: str
+    kind: Literal["permission", "question", "plan"]
+    tool_name: str
+    tool_use_id: str | None
+    input: dict[str, Any]
+    suggestions: tuple[dict[str, Any], ...] = ()
+
+
+class DecisionChunk(Chunk, frozen=True, gc=False):
+    """What became of an `AskChunk`: one follows each. `detail` says it in words, or has the answers."""
+
+    ask_id: str
+    decision: Literal["allow", "deny", "withdrawn"]
+    detail: str | None = None
+
+
+class PromptChunk(Chunk, frozen=True, gc=False):
+    """What becomes of a message that was sent into a running turn with `turn.steer`."""
+
+    uuid: str
+    text: str
+    state: Literal["queued", "delivered", "cancelled"]
+
+
+class LimitChunk(Chunk, frozen=True, gc=False):
+    """Where the account's rate limits stand.
+
+    Attributes:
+        kind: which limit ("five_hour", "seven_day", ...).
+        status: "allowed", "allowed_warning" or "rejected".
+        resets_at: when it is lifted, in seconds since the epoch.
+        utilization: how much of it is used, from 0 to 1.
+    """
+
+    kind: str
+    status: str
+    resets_at: float | None = None
+    utilization: float | None = None
+
+
+class HookChunk(Chunk, frozen=True, gc=False):
+    """A hook ran, where the SDK's options ask for hook events.
+
+    Attributes:
+        event: what it is a hook of ("PreToolUse", ...).
+        name: the hook's name.
+        phase: "started", "progress" or "finished".
+        outcome: "success", "error" or "cancelled"; `None` before it finished.
+        output: what it wrote.
+    """
+
+    event: str
+    name: str
+    phase: str
+    outcome: str | None = None
+    output: str = ""
+
+
+class CompactChunk(Chunk, frozen=True, gc=False):
+    """The conversation was compacted. `trigger` is "manual" or "auto"; `tokens_before` its size before."""
+
+    trigger: str
+    tokens_before: int | None = None
 
 
 class MessageChunk(Chunk, frozen=True, gc=False):
@@ -131,6 +246,7 @@ class UserChunk(Chunk, frozen=True, gc=False):
 
     text: str
     synthetic: bool = False
+    uuid: str | None = None
 
 
 class SystemChunk(Chunk, frozen=True, gc=False):

@@ -54,6 +54,10 @@ class StallError(RxccError):
     """Nothing came for longer than the limit that was set."""
 
 
+class ControlError(RxccError):
+    """The CLI refused a control request, does not know it, or did not answer it in time."""
+
+
 class CassetteError(RxccError):
     """A recording is missing, damaged, or has no such turn."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from weakref import WeakSet
 
-from rxccsdk.chunks import Chunk, ResultChunk
+from rxccsdk.chunks import Chunk, Frame, ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.session.failure import bad_start, copied, not_sent
 from rxccsdk.session.hot import HotChunks
+from rxccsdk.session.requests import Requests, answered
 from rxccsdk.session.turn import NEVER_SENT, Turn
 from rxccsdk.transport import Exit, Transport
 from rxccsdk.wire.connection import Connection
@@ -49,7 +51,7 @@ class Exchange:
         self._events: deque[Event] = deque()  # that wait while one is dispatched
         self._dispatching = False
         self._arrived: list[Chunk] = []  # for the running turn, in this read
-        self._answers: dict[str, asyncio.Future[ControlAnswer]] = {}
+        self._requests = Requests()
         self._interrupting = False
         self._escalation: asyncio.TimerHandle | None = None
         self._terminating: asyncio.Task[None] | None = None
@@ -107,26 +109,22 @@ class Exchange:
         elif self.is_open and self._connection.has_background_work:
             self._write_interrupt()
 
-    async def control(self, subtype: str, *, seconds: float) -> ControlAnswer | None:
-        """Ask the CLI for something.
+    async def control(self, subtype: str, fields: Mapping[str, Any], seconds: float) -> Frame:
+        """Send a control request, and return the CLI's answer.
 
-        Returns:
-            The answer; `None` where none comes within so many seconds, or the CLI takes no more input.
+        Raises:
+            ControlError: the CLI refuses it, or gives no answer within so many seconds.
+            SessionClosedError: it takes no more input.
         """
         if not self.is_open:
-            return None
-        data = self._connection.control(subtype)
-        request_id = self._connection.request_id
-        answer: asyncio.Future[ControlAnswer] = asyncio.get_running_loop().create_future()
-        self._answers[request_id] = answer
+            raise SessionClosedError(f"The session is not open: {subtype} cannot be asked.")
+        data = self._connection.control(subtype, **fields)
+        answer = self._requests.expect(self._connection.request_id)
         try:
             self._transport.write(data)
-            async with asyncio.timeout(seconds):
-                return await answer
-        except (TimeoutError, SessionClosedError):
-            return None
+            return await answered(answer, subtype, seconds)
         finally:
-            self._answers.pop(request_id, None)
+            answer.cancel()
 
     # -- for turns (see turn.Conductor) -------------------------------------------------------------------
 
@@ -238,9 +236,7 @@ class Exchange:
         elif isinstance(event, SdkFrame):
             self._transport.hand_to_sdk(event.frame)
         elif isinstance(event, ControlAnswer):
-            answer = self._answers.get(event.request_id)
-            if answer is not None and not answer.done():
-                answer.set_result(event)
+            self._requests.settle(event)
         elif isinstance(event, NewSessionId):
             self.session_id = event.session_id
         elif isinstance(event, Defect):

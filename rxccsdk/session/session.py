@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from reactivex import Observable
 
 from rxccsdk.chunks import Chunk
+from rxccsdk.errors import ControlError, SessionClosedError
 from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
@@ -26,7 +27,7 @@ from rxccsdk.transport.sdk import continues
 from rxccsdk.wire.connection import Connection
 
 _COST = re.compile(r"\$([0-9.]+)")
-_ANSWER_WITHIN = 5.0  # seconds for what is only good to know
+_ANSWER_WITHIN = 30.0  # seconds for the answer to a control request
 
 
 class ClaudeSession:
@@ -160,10 +161,29 @@ class ClaudeSession:
         An estimate of the CLI's; what a turn did cost is in its response. `None` where nothing knows: an
         older CLI, a recording, a session that is not open.
         """
-        ask = partial(self._exchange.control, "get_session_cost", seconds=_ANSWER_WITHIN)
-        answer = await on_loop(self._exchange.loop, ask)
-        found = _COST.search(str(answer.response.get("text"))) if answer is not None else None
+        try:
+            answer = await self.control("get_session_cost")
+        except (ControlError, SessionClosedError):
+            return None
+        found = _COST.search(str(answer.get("text")))
         return float(found[1]) if found is not None else None
+
+    async def control(self, subtype: str, /, **fields: Any) -> dict[str, Any]:
+        """Send a control request of the CLI's protocol, and return its answer; also while a turn runs.
+
+        Args:
+            subtype: what is asked, as the CLI names it: "get_settings", "read_file", ...
+            fields: what belongs to it.
+
+        Raises:
+            ControlError: the CLI refuses it, does not know it, or gives no answer within 30 s.
+            SessionClosedError: the session is not open.
+
+        Example:
+            version = await session.control("get_binary_version")
+        """
+        ask = partial(self._exchange.control, subtype, fields, _ANSWER_WITHIN)
+        return await on_loop(self._exchange.loop, ask)
 
     async def open(self) -> None:
         """Start the CLI. `async with session:` does it for you.
