@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rxccsdk import operators
+    from rxccsdk.chunk_json import from_json, to_json
     from rxccsdk.chunks import (
         AskChunk,
         Chunk,
@@ -96,13 +97,16 @@ __all__ = [
     "UnknownChunk",
     "UserChunk",
     "ask",
+    "from_json",
     "operators",
     "run",
+    "to_json",
 ]
 
 # Each name is imported when it is first asked for: a command line that only prints its help, and a test run
 # that has our plugin and never uses it, pay for none of them.
 _HOMES = {
+    "rxccsdk.chunk_json": ("from_json", "to_json"),
     "rxccsdk.chunks": (
         "AskChunk",
         "Chunk",

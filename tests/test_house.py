@@ -14,7 +14,10 @@ import rxccsdk
 from rxccsdk import AgentStream, ClaudeSession, CodeBlock, Turn
 
 PACKAGE = Path(rxccsdk.__file__).parent
-FLOORS = ["chunks", "errors", "wire", "transport", "text", "session", "operators", "display", "cli"]
+FLOORS = [
+    *("chunks", "chunk_json", "errors", "wire", "transport"),
+    *("text", "session", "operators", "display", "cli"),
+]
 IO = {"asyncio", "concurrent", "os", "select", "signal", "socket", "subprocess", "threading", "time"}
 SDKS = {"claude_agent_sdk", "claude_code_sdk"}
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rxccsdk import operators as cc
+from rxccsdk.chunk_json import to_json
 from rxccsdk.chunks import Chunk, NoticeChunk, ToolUseChunk
-from rxccsdk.cli.chunk_json import to_json
 from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import complain
 from rxccsdk.display.figures import figures
@@ -295,7 +295,7 @@ class JsonView:
 
     def show(self, chunk: Chunk) -> None:
         """Write it."""
-        self._output.write_json(to_json(chunk))
+        self._output.write_json(to_json(replace(chunk, raw=None)))
         self._beside.show(_in_command_words(chunk))
 
     def say(self, words: str) -> None:
