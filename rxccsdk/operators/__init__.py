@@ -16,6 +16,7 @@ from rxccsdk.operators.rechunk import by_line, by_sentence, by_word
 from rxccsdk.operators.reduce import scan_response, to_response
 from rxccsdk.operators.select import of_type, text, thinking, tools
 from rxccsdk.operators.smooth import smooth
+from rxccsdk.operators.spans import spans
 from rxccsdk.operators.structure import elements, parse_json
 from rxccsdk.operators.tap import tap_chunks, tap_text
 
@@ -33,6 +34,7 @@ __all__ = [
     "print_text",
     "scan_response",
     "smooth",
+    "spans",
     "stall",
     "tap_chunks",
     "tap_text",
