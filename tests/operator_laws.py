@@ -128,6 +128,7 @@ CASES: dict[str, list[Case]] = {
         Case("smooth()", lambda s: cc.smooth(5.0, scheduler=s), strings=True, recuts=True),
         Case("smooth(max_lag=)", lambda s: cc.smooth(0.3, scheduler=s), strings=True, recuts=True),
     ],
+    "spans": [Case("spans()", lambda s: cc.spans())],
     "stall": [
         stall("stall(between=)", between=90_000.0),
         stall("stall(all)", first=90_000.0, between=90_000.0, tool=90_000.0),

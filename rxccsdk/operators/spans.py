@@ -40,10 +40,11 @@ _STILL_RUNNING = ("started", "progress", "updated", "paused", "pending", "runnin
 def spans(tracer: Tracer | None = None) -> Keeping:
     """Make an OpenTelemetry span of the turn and of all that it does, and pass the stream on unchanged.
 
-        start       Use        Result   stop   |
-        [ invoke_agent claude-code ............]
-        [ chat ...................... ]
-                    [ execute_tool Bash ]
+        start  T  Use  stop  ToolResult  Result  |
+        start  T  Use  stop  ToolResult  Result  |
+        [ invoke_agent claude-code ..............]
+        [ chat haiku ..... ]
+                  [ execute_tool Bash ]
 
     The turn's span, `invoke_agent`, begins at the subscription, in the context of whoever subscribes. Under
     it each message of the model is a `chat`, each tool call an `execute_tool`, each sub-agent an
@@ -82,7 +83,8 @@ def spans(tracer: Tracer | None = None) -> Keeping:
 
             def on_next(chunk: Any) -> None:
                 watch.call(chunk)
-                downstream.on_next(chunk)
+                if not downstream.subscriber.stopped:
+                    downstream.on_next(chunk)
 
             def on_error(error: Exception) -> None:
                 close.call(error)

@@ -15,6 +15,7 @@ def wrong_arguments(turn: Turn) -> None:
     cc.by_line(hold="80")  # error
     cc.by_word(chars=3)  # error
     cc.smooth(0.3, None)  # error
+    cc.spans("tracer")  # error
     cc.stall("60")  # error
     cc.stall(1, 2, 3, None)  # error
     cc.thinking(agents=None)  # error
