@@ -17,9 +17,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rxccsdk.chunks import (
+    AskChunk,
     Chunk,
+    CompactChunk,
+    DecisionChunk,
+    HookChunk,
+    LimitChunk,
     MessageChunk,
     NoticeChunk,
+    PromptChunk,
     ResultChunk,
     RetractedChunk,
     SystemChunk,
@@ -27,6 +33,7 @@ from rxccsdk.chunks import (
     TextChunk,
     ThinkingChunk,
     ToolInputChunk,
+    ToolOutputChunk,
     ToolProgressChunk,
     ToolResultChunk,
     ToolUseChunk,
@@ -141,7 +148,7 @@ class _TurnBuilder:
 
     def _interlude(self) -> None:
         """Add, in some turns, a chunk that is no content of a message."""
-        kind = self.draw(st.integers(0, 9))
+        kind = self.draw(st.integers(0, 15))
         if kind == 0:
             self._add(SystemChunk, "status", {"status": "requesting"})
         elif kind == 1:
@@ -150,6 +157,16 @@ class _TurnBuilder:
             self._add(TaskChunk, "task", None, "progress", {"tokens": 3})
         elif kind == 3:
             self._add(NoticeChunk, "api_error", "API Error: the stream broke off")
+        elif kind == 4:
+            self._add(LimitChunk, "five_hour", "allowed_warning", 1_800_000_000.0, 0.8)
+        elif kind == 5:
+            self._add(HookChunk, "PreToolUse", "check", "finished", "success", "fine")
+        elif kind == 6:
+            self._add(CompactChunk, "auto", 150_000)
+        elif kind == 7:
+            name = self._new_name("prompt")
+            for state in ("queued", "delivered"):
+                self._add(PromptChunk, name, "Also this, please.", state)
 
     def _message(self, *, continues: bool = False) -> None:
         """Add a message of the main agent and what follows it: tool results, or the rest after a cut."""
@@ -232,7 +249,13 @@ class _TurnBuilder:
         if len(self._sub_agents) < self.sub_agents and self._one_in(2):
             self._sub_agents.append((len(self._main), self._sub_agent(tool)))
         if self._one_in(4):
+            question = self._new_name("ask")
+            self._add(AskChunk, question, "permission", "Bash", tool, {"command": "ls"})
+            self._add(DecisionChunk, question, self.draw(st.sampled_from(["allow", "deny"])))
+        if self._one_in(4):
             self._add(ToolProgressChunk, tool, 30.0)
+        if self._one_in(4):
+            self._add(ToolOutputChunk, tool, "task", "a line\n", 0, 0)
         self._add(ToolResultChunk, tool, "a file", self.draw(st.booleans()))
 
     def _sub_agent(self, agent: str) -> list[_Draft]:

@@ -40,6 +40,7 @@ _OTHER_CAUSES = {
 }
 _STDERR_LINES = 50
 _GRACE = 2.0  # seconds between one means of ending a process and the next, harder one
+_EXIT_GRACE = 2.0  # seconds it may take to be gone after its output has ended: its exit code is worth them
 _EOF_GRACE = 0.5  # seconds its output may stay open after it is gone: a child of its may hold the pipe
 
 
@@ -175,11 +176,11 @@ class CliProcess(asyncio.SubprocessProtocol):
                     _log.error("the stderr callback raised; it is called no more", exc_info=error)
 
     def _report_end_when_known(self) -> None:
-        """Its output has ended. Most often it is ending too; then its exit code is worth a moment."""
+        """Its output has ended; most often it is ending too."""
         if self._exited.is_set():
             self._report_end()
         else:
-            asyncio.get_running_loop().call_later(_EOF_GRACE, self._report_end)
+            asyncio.get_running_loop().call_later(_EXIT_GRACE, self._report_end)
 
     def _report_end(self) -> None:
         if self._reported:
