@@ -469,3 +469,18 @@ def timeless(chunk: Chunk) -> Chunk:
 
 def test_options_name_the_file() -> None:
     assert SessionOptions(record="tape.jsonl").record == Path("tape.jsonl")
+
+
+async def test_a_file_that_blocks_or_never_ends_is_no_cassette(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(CassetteError, match="no regular file"):
+            await ClaudeSession.replay(path).open()
+
+
+async def test_a_cassette_of_more_than_fits_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "vast.jsonl"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)  # sparse: it takes no room on the disk
+    with pytest.raises(CassetteError, match="3072 MiB are more than 1024"):
+        await ClaudeSession.replay(path).open()

@@ -10,7 +10,7 @@ from claude_agent_sdk import ClaudeAgentOptions
 from claude_code_sdk import ClaudeCodeOptions
 from pydantic import ValidationError
 
-from rxccsdk import SessionOptions
+from rxccsdk import ClaudeSession, RxccError, SessionOptions
 from rxccsdk.testing import text_turn
 from rxccsdk.transport.sdk import settled_session_id
 from tests.conftest import Scripted
@@ -124,3 +124,9 @@ async def test_a_new_sessions_id_is_known(scripted: Scripted) -> None:
 )
 def test_what_a_command_line_settles(argv: list[str], known: str | None) -> None:
     assert settled_session_id(argv) == known
+
+
+async def test_where_there_is_no_support_it_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(RxccError, match="Linux and macOS"):
+        await ClaudeSession().open()

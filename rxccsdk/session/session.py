@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from reactivex import Observable
 
 from rxccsdk.chunks import Chunk
-from rxccsdk.errors import ControlError, SessionClosedError
+from rxccsdk.errors import ControlError, RxccError, SessionClosedError
 from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
@@ -211,6 +212,8 @@ class ClaudeSession:
         await self.aclose()
 
     def _cli_transport(self) -> Transport:
+        if sys.platform == "win32":
+            raise RxccError("rxccsdk runs agents on Linux and macOS. On Windows, use it inside WSL.")
         from rxccsdk.transport.cli import CliTransport
 
         recorder = Recorder(Path(self.options.record)) if self.options.record is not None else None

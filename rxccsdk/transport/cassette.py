@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from rxccsdk.wire.events import NewSessionId
 from rxccsdk.wire.frames import decode
 
 VERSION = 1
+_LARGEST = 1 << 30  # bytes: a cassette is held in memory
 
 
 class _Exit(msgspec.Struct):
@@ -81,10 +84,7 @@ def read_cassette(path: Path) -> Cassette:
     Raises:
         CassetteError: it is missing, damaged, or of a version this library cannot play. It names the line.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise CassetteError(f"Cannot read the cassette {path}: {error.strerror or error}") from error
+    lines = _contents(path).split(b"\n")
     rest = lines.pop()
     tape = _read_header(path, lines[0] if lines else rest)
     connection = Connection()  # shows whether each turn ends, for one that does not would never be over
@@ -98,6 +98,21 @@ def read_cassette(path: Path) -> Cassette:
     if tape.exit is None and not connection.is_ready:
         tape.exit = Exit("The recording ends here, in the middle of a turn of the CLI's own.")
     return tape
+
+
+def _contents(path: Path) -> bytes:
+    """Return what is in the file; what would block, or never end, is refused."""
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CassetteError(f"Cannot read the cassette {path}: it is no regular file.")
+            if status.st_size > _LARGEST:
+                size, limit = status.st_size >> 20, _LARGEST >> 20
+                raise CassetteError(f"Cannot read the cassette {path}: {size} MiB are more than {limit}.")
+            return file.read(_LARGEST)
+    except OSError as error:
+        raise CassetteError(f"Cannot read the cassette {path}: {error.strerror or error}") from error
 
 
 def _read_header(path: Path, line: bytes) -> Cassette:
