@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
+from rxccsdk import (
+    Chunk,
+    ResultChunk,
+    SessionCrashedError,
+    SessionResponse,
+    SystemChunk,
+    TextChunk,
+    ToolResultChunk,
+    ToolUseChunk,
+)
 from rxccsdk import operators as cc
+from rxccsdk.chunk_json import chunk_classes, to_json
+from rxccsdk.cli.output import Output
+from rxccsdk.cli.running import complain
+from rxccsdk.cli.views import summary
+from rxccsdk.display.figures import figures_table
+from rxccsdk.display.live import LiveDisplay
 from rxccsdk.text.harmless import harmless
 
 HOSTILE = st.text(
@@ -50,3 +73,85 @@ def test_a_terminal_is_not_steered_and_a_file_is_exact() -> None:
         rx.of(text).pipe(cc.print_text(0, to)).run()
     assert terminal.getvalue() == "see ␛]52;c;aGk=␛[2J"
     assert file.getvalue() == text
+
+
+EVIL = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202ee\u2066v\U000e0041il\r"
+_STEERS = re.compile(
+    "[\x00-\x08\x0b-\x0d\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+_HOSTILE_ESCAPE = re.compile("\x1b(?:\\]52|\\[2J)")
+
+
+def steering(shown: str) -> list[str]:
+    """What of `EVIL` is left. Newlines' carriage returns and the display's own sequences are none of it."""
+    plain = shown.replace("\r\n", "\n")
+    return _STEERS.findall(re.sub("\r(?=\x1b|$)", "", plain)) + _HOSTILE_ESCAPE.findall(shown)
+
+
+def hostile(kind: type[Chunk], **known: Any) -> Chunk:
+    """A chunk with evil in every field that has words, also inside frames."""
+    deep = {EVIL: EVIL, "text": EVIL, "type": "text", "cwd": EVIL, "permissionMode": EVIL, "error": EVIL}
+    values: dict[str, Any] = {"str": EVIL, "Any": [deep], "dict": deep, "Frame": deep, "bool": True}
+    values |= {
+        "tuple[str": (EVIL,),
+        "tuple[int": (0,),
+        "tuple[dict": ({"tool_name": EVIL, "tool_use_id": "?"},),
+    }
+    fields = {}
+    for field in kind.__struct_fields__:
+        if field not in Chunk.__struct_fields__:
+            of = kind.__annotations__[field].removeprefix("Literal").split(" |")[0]
+            fields[field] = next((value for name, value in values.items() if of.startswith(name)), None)
+            if fields[field] is None:
+                fields[field] = EVIL if of.startswith("[") else 1
+    return kind(**{**fields, **known})
+
+
+def hostile_turns() -> Iterator[list[Chunk]]:
+    calls = [hostile(ToolUseChunk, id="t", name="Bash"), hostile(ToolUseChunk, id="a", name="Agent")]
+    results = [
+        hostile(ToolResultChunk, tool_use_id="t"),
+        hostile(ToolResultChunk, tool_use_id="a", content=EVIL),
+    ]
+    inside = [hostile(TextChunk), hostile(ToolUseChunk, id="u")]
+    for kind in chunk_classes().values():
+        yield [*calls, hostile(kind), *(replace(chunk, agent="a") for chunk in inside), *results]
+        yield [*calls, replace(hostile(kind), agent=EVIL), hostile(ResultChunk)]
+    for subtype in ("init", "api_retry", "permission_denied", "status"):
+        yield [
+            *calls,
+            hostile(SystemChunk, subtype=subtype),
+            *results,
+            hostile(ResultChunk, subtype="error_x"),
+        ]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("detail", ["all", "activity", "trouble"])
+def test_a_display_shows_hostile_words_and_names_harmless(plain: bool, detail: Any) -> None:
+    for chunks in hostile_turns():
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=not plain, width=70, highlight=False)
+        with LiveDisplay(console, plain=plain, detail=detail, paint_every=0) as display:
+            for chunk in chunks:
+                display.show(chunk)
+            display.note(EVIL)
+            display.print(Text(summary(cc_response(chunks)), "dim"))
+            display.print(figures_table(cc_response(chunks)))
+        assert not steering(file.getvalue()), chunks
+
+
+def cc_response(chunks: list[Chunk]) -> SessionResponse:
+    return rx.from_list(chunks).pipe(cc.to_response()).run()
+
+
+def test_errors_and_json_on_a_terminal_are_harmless(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    complain(str(SessionCrashedError(EVIL, stderr=[EVIL])))
+    output = Output(lambda: None)
+    for kind in chunk_classes().values():
+        output.write_json(to_json(hostile(kind)))
+    written = capsysbinary.readouterr()
+    assert not steering(written.err.decode())
+    assert not steering(written.out.decode())
+    for line, kind in zip(written.out.splitlines(), chunk_classes().values(), strict=True):
+        assert json.loads(line) == json.loads(to_json(hostile(kind)))

@@ -16,6 +16,7 @@ from rich.text import Text
 from rxccsdk import __version__
 from rxccsdk.cli.codes import NOT_READY, SUCCESS
 from rxccsdk.cli.installed import SDKS, Cli, ask_cli, command_name, find_cli, package_version
+from rxccsdk.text.harmless import harmless
 
 _MARKS = {"good": ("✓", "ok", "green"), "note": ("!", "!", "yellow"), "bad": ("✗", "MISSING", "red")}
 _SURE = [2, 1, 191]  # from here on frames name their prompt
@@ -129,7 +130,7 @@ def _show(found: Findings, console: Console) -> None:
     for state, what, words in found.lines:
         sign, plain_sign, style = _MARKS[state]
         mark = f"{plain_sign:8}" if simple else f"{sign} "
-        line = Text.assemble((mark, style), (f"{what:{width}}  ", "bold"), words)
+        line = Text.assemble((mark, style), (f"{what:{width}}  ", "bold"), harmless(words))
         console.print(line, soft_wrap=True)
     if found.remedies:
         console.print(Text("\nTo mend it:", "bold"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rxccsdk.cli.codes import BAD_TURN, CommandError
 from rxccsdk.display.live import LiveDisplay
+from rxccsdk.text.harmless import escaped
 from rxccsdk.text.printing import encodable
 
 
@@ -45,7 +46,7 @@ class Output:
         if self.closed:
             return
         try:
-            sys.stdout.buffer.write(line.encode("utf-8", "replace") + b"\n")
+            sys.stdout.buffer.write(escaped(line).encode("utf-8", "replace") + b"\n")
             sys.stdout.buffer.flush()
         except OSError as error:
             self._fail(error)

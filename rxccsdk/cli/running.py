@@ -16,6 +16,7 @@ from rxccsdk import cli
 from rxccsdk.cli.codes import BAD_TURN, NOT_READY, SUCCESS, USAGE, CommandError
 from rxccsdk.errors import CassetteError, CLINotFoundError, RxccError, SessionCrashedError, StallError
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.harmless import harmless
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP: the terminal was closed
 
@@ -126,7 +127,7 @@ async def _run(work: Work) -> int:
 def complain(words: str) -> None:
     """Say on standard error what is wrong."""
     with contextlib.suppress(OSError):
-        typer.secho(f"rxccsdk: {words}", err=True, fg="red" if _is_colourful(sys.stderr) else None)
+        typer.secho(f"rxccsdk: {harmless(words)}", err=True, fg="red" if _is_colourful(sys.stderr) else None)
 
 
 def _is_colourful(file: Any) -> bool:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from rxccsdk.display.wording import duration
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.text.harmless import harmless
 
 
 def figures(response: SessionResponse) -> list[tuple[str, str]]:
@@ -37,7 +38,7 @@ def figures(response: SessionResponse) -> list[tuple[str, str]]:
         found.append(("cost", f"${cost:.4f}"))
     if response.error:
         found.append(("error", response.error))
-    return found
+    return [(name, harmless(value)) for name, value in found]
 
 
 def figures_table(response: SessionResponse) -> RenderableType:

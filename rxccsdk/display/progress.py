@@ -21,6 +21,7 @@ from rxccsdk.chunks import (
     ToolUseChunk,
 )
 from rxccsdk.display.wording import call_in_words, duration
+from rxccsdk.text.harmless import harmless
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CHARACTERS_PER_TOKEN = 4
@@ -140,7 +141,7 @@ class Progress:
             parts.append(f"${self.cost:.4f}")
         head = " · ".join(parts) + " · "
         tail = f" · silent for {duration(silence)}" if silence >= _SILENCE and self._started else ""
-        doing = Text(self.doing)
+        doing = Text(harmless(self.doing))
         # What it does may be a long command; the figures on both sides stay.
         doing.truncate(max(8, width - 2 - len(head) - len(tail)), overflow="ellipsis")
         spinner = _SPINNER[int(elapsed * 12) % len(_SPINNER)]

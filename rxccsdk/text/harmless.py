@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 # C0 but tab and newline, DEL, C1, bidirectional overrides and isolates, lone surrogates, invisible tags. What
@@ -22,6 +23,16 @@ def harmless(text: str) -> str:
         'a\n␛[31mbc'
     """
     return text if text.isascii() and text.isprintable() else _STEERS.sub(_visible, text)
+
+
+def escaped(line: str) -> str:
+    r"""Return a line of JSON that a terminal does not obey, of the same value: such characters are escaped.
+
+    Example:
+        >>> escaped('{"a":"\u202ec"}')
+        '{"a":"\\u202ec"}'
+    """
+    return _STEERS.sub(lambda found: json.dumps(found[0])[1:-1], line)
 
 
 def _visible(match: re.Match[str]) -> str:
