@@ -101,6 +101,10 @@ class CallbackRunner(Generic[_T]):
                 if task is None or task.cancelling():
                     raise
                 self._report(RuntimeError(f"what the callback waited for was cancelled: {error!r}"))
+            except GeneratorExit:
+                if running_loop() is None or asyncio.current_task() is not self._task:
+                    raise  # this coroutine is being closed
+                self._report(RuntimeError("the callback raised GeneratorExit"))
             except Exception as error:
                 self._report(error)
             awaitable = self._next_awaitable()
