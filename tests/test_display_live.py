@@ -26,6 +26,7 @@ from rxccsdk import (
     UserChunk,
 )
 from rxccsdk.display.live import LiveDisplay
+from rxccsdk.display.markdown import MarkdownRows
 from rxccsdk.display.progress import Progress
 from rxccsdk.display.rows import rows
 from rxccsdk.display.wording import call_in_words, content_in_words
@@ -578,3 +579,26 @@ def test_words() -> None:
     )
     assert content_in_words(None) == ""
     assert harmless("plain") == "plain"
+
+
+def coloured_as_code(text: str) -> list[str]:
+    """The rows that the display colours as code, and those that it dims as fences."""
+    markdown = MarkdownRows()
+    rows = [markdown.done(row, ends_line=True) for row in text.splitlines()]
+    return [row.plain for row in rows if row.style in ("cyan", "dim")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("``` a `b` c ```\nprose\n", []),
+        ("```py\n~~~\nx\n```\nprose\n", ["```py", "~~~", "x", "```"]),
+        ("- item\n\n  ```sh\n  ls\n  ```\nprose\n", ["  ```sh", "  ls", "  ```"]),
+        ("10. run\n    ```sh\n    ls\n    ```\nprose", ["    ```sh", "    ls", "    ```"]),
+        ("> ```\n> x\nprose\n", ["> ```", "> x"]),
+        ("````\n```\nx\n````\nprose\n", ["````", "```", "x", "````"]),
+        ("    ```\nprose\n", []),
+    ],
+)
+def test_fences_are_coloured_as_markdown_reads_them(text: str, code: list[str]) -> None:
+    assert coloured_as_code(text) == code

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 from rich.text import Text
 
-_FENCE = re.compile(r"\s{0,3}(?:```+|~~~+)\s*([\w+-]*)")
+from rxccsdk.operators.fences import Fences
+
 _HEADING = re.compile(r"\s{0,3}#{1,6} ")
 _BOLD = re.compile(r"\*\*(?=\S)[^*`]+(?:\*\*|$)")
 _CODE = re.compile(r"`[^`]+(?:`|$)")
@@ -19,7 +21,8 @@ class MarkdownRows:
     """
 
     def __init__(self) -> None:
-        self._language: str | None = None  # of the fence we are in; None outside
+        self._fences = Fences()
+        self._language = ""  # of the newest fence
         self._within_line = False
         self._line_style: str | None = None  # of the line that goes on, where it has one as a whole
         self._open = ""  # the mark that the line left open
@@ -37,9 +40,9 @@ class MarkdownRows:
     def done(self, row: str, *, ends_line: bool) -> Text:
         """Return a row that is complete, styled: the next one is asked for from now on."""
         text, whole = self.style(row), self._whole(row)
-        fence = None if self._within_line else _FENCE.match(row)
-        if fence:
-            self._language = fence[1] if self._language is None else None
+        for event, info in self._fences.feed(row + "\n" if ends_line else row):
+            if event == "open":
+                self._language = info.split(maxsplit=1)[0] if info.strip() else ""
         marks = self._open + row
         self._open = "" if ends_line else "`" * (marks.count("`") % 2) or "**" * (marks.count("**") % 2)
         self._within_line, self._line_style = not ends_line, whole
@@ -49,8 +52,11 @@ class MarkdownRows:
         """Return the style of a row that has one style, or `None`."""
         if self._within_line:
             return self._line_style
-        if _FENCE.match(row):
+        trial = deepcopy(self._fences)
+        events = [event for event, _ in trial.feed(row + "\n")]
+        # A fence also closes where its list ends: then the row is none.
+        if "open" in events or ("close" in events and not row.strip(" \t>`~")):
             return "dim"
-        if self._language is not None:
+        if trial.is_open:
             return _DIFF.get(row[:1], "") if self._language == "diff" else "cyan"
         return "bold" if _HEADING.match(row) else None
