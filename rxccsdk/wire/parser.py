@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import convert
+from msgspec.structs import asdict
 
 from rxccsdk.chunks import (
     Chunk,
@@ -19,6 +20,7 @@ from rxccsdk.chunks import (
     NoticeChunk,
     ResultChunk,
     RetractedChunk,
+    SystemChunk,
     TextChunk,
     ThinkingChunk,
     ToolInputChunk,
@@ -44,6 +46,7 @@ from rxccsdk.wire.system import system_chunk
 INTERRUPTION_NOTE = "[Request interrupted by user"
 
 _NOT_OF_THE_SHAPE_WE_KNOW = (KeyError, TypeError, AttributeError, ValueError, OverflowError)
+_OF_ANY_SHAPE = (SystemChunk, UnknownChunk)  # they hold the frame as it is
 
 
 class Parser:
@@ -59,9 +62,7 @@ class Parser:
         self._meter = Meter(base_cost)
         self._messages: dict[str | None, StreamedMessage] = {}
         self._tool_agents: dict[str, str] = {}
-        self._cut: StreamedMessage | None = (
-            None  # the main agent's that broke off, until we know what follows
-        )
+        self._cut: StreamedMessage | None = None  # the main agent's that broke off, until it is settled
         # The frame that is parsed, which turn it belongs to and when it came.
         self._frame: Frame = {}
         self._counter = TurnCounter(None)
@@ -153,17 +154,19 @@ class Parser:
     ) -> None:
         """Append a chunk of the frame that is parsed."""
         counter = self._counter
-        self._chunks.append(
-            kind(
-                *fields,
-                turn=counter.turn,
-                seq=counter.next_seq(),
-                at=self._at,
-                agent=agent,
-                message_id=message.id if message is not None else None,
-                raw=self._frame if self._keep_raw else None,
-            )
+        chunk = kind(
+            *fields,
+            turn=counter.turn,
+            seq=counter.seq,
+            at=self._at,
+            agent=agent,
+            message_id=message.id if message is not None else None,
+            raw=self._frame if self._keep_raw else None,
         )
+        if kind not in _OF_ANY_SHAPE:
+            convert(asdict(chunk), kind)
+        counter.seq += 1
+        self._chunks.append(chunk)
 
     # -- what streams -------------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ class Parser:
                 self._chunks.append(chunk)
         elif kind not in DELTAS_CARRY_NOTHING:
             message = self._messages.get(agent) or self._open(agent, frame.get("api_message_id"))
-            self._emit(UnknownChunk, kind, frame, agent=agent, message=message)
+            self._emit(UnknownChunk, str(kind), frame, agent=agent, message=message)
 
     def _event(self, event: Frame, agent: str | None) -> None:
         kind = event["type"]
@@ -220,14 +223,14 @@ class Parser:
             else:
                 self._retract(agent, message, replaced=True)
         elif kind not in EVENTS_CARRY_NOTHING:
-            self._emit(UnknownChunk, kind, self._frame, agent=agent, message=message)
+            self._emit(UnknownChunk, str(kind), self._frame, agent=agent, message=message)
 
-    def _open(self, agent: str | None, id: str | None) -> StreamedMessage:
+    def _open(self, agent: str | None, id: object) -> StreamedMessage:
         """Begin a message; one before it that was not finished is not going to be."""
         before = self._messages.get(agent)
         if before is not None and before.streams and (before is self._cut or not before.stopped):
             self._retract(agent, before, replaced=True)
-        message = self._messages[agent] = StreamedMessage(id)
+        message = self._messages[agent] = StreamedMessage(id if isinstance(id, str) else None)
         return message
 
     def _retract(self, agent: str | None, message: StreamedMessage, *, replaced: bool) -> None:
@@ -270,7 +273,7 @@ class Parser:
         else:
             if kind == "conversation_reset":
                 self._meter.reset()
-            self._emit(UnknownChunk, kind, frame, agent=agent)
+            self._emit(UnknownChunk, str(kind), frame, agent=agent)
 
     def _assistant(self, said: Frame, agent: str | None) -> None:
         content = said["content"]
@@ -292,7 +295,7 @@ class Parser:
     def _whole_block(self, whole: Frame, agent: str | None, message: StreamedMessage) -> None:
         kind = whole["type"]
         if kind not in ("text", "thinking", "tool_use"):
-            self._emit(UnknownChunk, kind, whole, agent=agent, message=message)
+            self._emit(UnknownChunk, str(kind), whole, agent=agent, message=message)
             return
         block = message.match(whole) or StreamedBlock(kind)
         block.confirmed = True
@@ -325,7 +328,7 @@ class Parser:
                     self._settle_cut(replaced=not note)
                 self._emit(UserChunk, block["text"], synthetic or note, agent=agent)
             else:
-                self._emit(UnknownChunk, kind, block, agent=agent)
+                self._emit(UnknownChunk, str(kind), block, agent=agent)
 
     def _system(self, subtype: str) -> None:
         if subtype == "api_retry":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from rxccsdk.chunks import Frame
@@ -35,12 +36,14 @@ class Meter:
 
     def cost(self, result: Frame) -> float | None:
         """Return what this result adds to the session's cost, in USD, as the CLI says or by difference."""
-        total, base = result.get("total_cost_usd"), self._total
+        total, base = number(result.get("total_cost_usd")), self._total
         if total is not None:
             self._total = total
-        shares = result.get("model_usage_since_last_result")
+        shares = mapping(result.get("model_usage_since_last_result"))
         if shares is not None:
-            return float(sum(model.get("costUSD") or 0.0 for model in shares.values()))
+            return float(
+                sum(number((mapping(model) or {}).get("costUSD")) or 0.0 for model in shares.values())
+            )
         if total is None or base is None or total < base:
             return None
         return float(total - base)
@@ -52,29 +55,48 @@ def result_fields(frame: Frame, cost_usd: float | None, model_usage: dict[str, A
     return {
         "subtype": subtype,
         "is_error": bool(frame.get("is_error")) or subtype.startswith("error"),
-        "result": frame.get("result"),
+        "result": _text(frame.get("result")),
         "errors": _texts(frame.get("errors")),
-        "terminal_reason": frame.get("terminal_reason"),
-        "stop_reason": frame.get("stop_reason"),
+        "terminal_reason": _text(frame.get("terminal_reason")),
+        "stop_reason": _text(frame.get("stop_reason")),
         "usage": mapping(frame.get("usage")),
         "model_usage": model_usage,
-        "total_cost_usd": frame.get("total_cost_usd"),
+        "total_cost_usd": number(frame.get("total_cost_usd")),
         "cost_usd": cost_usd,
-        "duration_ms": frame.get("duration_ms"),
-        "num_turns": frame.get("num_turns"),
-        "session_id": frame.get("session_id"),
-        "permission_denials": tuple(frame.get("permission_denials") or ()),
+        "duration_ms": _integer(frame.get("duration_ms")),
+        "num_turns": _integer(frame.get("num_turns")),
+        "session_id": _text(frame.get("session_id")),
+        "permission_denials": tuple(filter(mapping, _list(frame.get("permission_denials")))),
         "origin": mapping(frame.get("origin")),
         "structured": frame.get("structured_output"),
-        "api_error_status": status if isinstance(status := frame.get("api_error_status"), int) else None,
-        "ttft_ms": frame.get("ttft_ms"),
-        "uuid": frame.get("uuid"),
+        "api_error_status": _integer(frame.get("api_error_status")),
+        "ttft_ms": _integer(frame.get("ttft_ms")),
+        "uuid": _text(frame.get("uuid")),
     }
 
 
 def mapping(value: Any) -> dict[str, Any] | None:
     """Return a JSON object, `None` for anything else."""
     return value if isinstance(value, dict) else None
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, `None` for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and isfinite(value) else None
+
+
+def _integer(value: Any) -> int | None:
+    found = number(value)
+    return round(found) if found is not None else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _texts(errors: Any) -> tuple[str, ...]:

@@ -65,9 +65,9 @@ class Router:
     def route(self, frame: Frame) -> int | None:
         """Return the turn this frame belongs to, or `None` for what the CLI does on its own."""
         self.ended = False
-        if frame.get("type") == "stream_event":
-            return self.route_delta(frame.get("parent_tool_use_id"))
         try:
+            if frame.get("type") == "stream_event":
+                return self.route_delta(frame.get("parent_tool_use_id"))
             return self._route(frame)
         except (TypeError, AttributeError):
             return self._main()  # not of the shape we know: the parser shows it as it is
