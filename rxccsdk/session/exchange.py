@@ -330,8 +330,8 @@ class Exchange:
                 turn._finish("failed", error=crash, because=("crashed", exit.describe()))
         while self._queue:
             self._fail_unsent(self._queue.popleft(), exit)
-        if exit.code is None:  # it closed its output and lives on, of no use to anybody
-            self._terminate()
+        # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.
+        self._terminate()
         expected = self._closing is not None or self._interrupting
         if expected or (self._last_result_failed and exit.code == 1):
             self.chunks._end()

@@ -204,14 +204,15 @@ class CliProcess(asyncio.SubprocessProtocol):
     async def kill(self) -> None:
         """End it and all it started with SIGKILL, and see it gone."""
         transport = self._transport
-        if transport is None or self._exited.is_set():
+        if transport is None:
             return
-        family = _frozen_family(transport.get_pid())
-        _signal_group(transport.get_pid(), signal.SIGKILL)
-        for process in family:
-            with contextlib.suppress(Exception):
-                process.kill()
-        await self._gone(_EOF_GRACE)
+        if not self._exited.is_set():
+            family = _frozen_family(transport.get_pid())
+            _signal_group(transport.get_pid(), signal.SIGKILL)
+            for process in family:
+                with contextlib.suppress(Exception):
+                    process.kill()
+            await self._gone(_EOF_GRACE)
         for process in _marked(self._mark):
             with contextlib.suppress(Exception):
                 process.kill()
