@@ -21,6 +21,7 @@ from benchmarks import (
     printing,
     report,
     session_job,
+    soak,
     startup,
 )
 from benchmarks.harness import Measure, run_case
@@ -39,6 +40,7 @@ MEASURES: tuple[Measure, ...] = (
     printing.MEASURE,
     many_sessions.MEASURE,
     startup.MEASURE,
+    soak.MEASURE,
 )
 RESULTS = Path(__file__).with_name("results")
 

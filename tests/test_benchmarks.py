@@ -27,6 +27,7 @@ MEASURES = [
     "pipes",
     "printing",
     "session_job",
+    "soak",
     "startup",
 ]
 CANNOT = {
