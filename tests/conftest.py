@@ -21,6 +21,7 @@ from rxccsdk.testing import (
     clean_environment,
     environment,
 )
+from tests.cli_versions import CLI_VARIABLE
 
 # CI runs 100 examples of each property; HYPOTHESIS_PROFILE=thorough runs 2,000.
 settings.register_profile(
@@ -73,7 +74,7 @@ class Real:
         self._stack.enter_context(environment(clean))
         cwd = self.folder / "project"
         cwd.mkdir(exist_ok=True)
-        cli = bundled_cli()
+        cli = Path(os.environ[CLI_VARIABLE]) if CLI_VARIABLE in os.environ else bundled_cli()
         assert cli is not None, "claude-agent-sdk brings the CLI that these tests run"
         return SessionOptions(**{"backend": self.backend, "cli_path": cli, "cwd": cwd, **options})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -55,22 +56,34 @@ session: ClaudeSession
 """
 
 
-def test_the_readmes_snippets_are_typed(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
+@pytest.fixture(scope="module")
+def snippets(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The README's snippets, each a module of its own."""
     readme = (SAMPLES.parent.parent / "README.md").read_text()
     snippets = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert len(snippets) >= 5
-    files = []
+    files, folder = [], tmp_path_factory.mktemp("snippets")
     for number, snippet in enumerate(snippets):
         given = "from rxccsdk import ClaudeSession, SessionOptions, operators as cc\n" + GIVEN
         body = snippet
         if not snippet.startswith(("import asyncio", "from typing")):  # a part of a coroutine
             body = "async def snippet() -> None:\n" + textwrap.indent(snippet, "    ")
-        files.append(tmp_path / f"snippet_{number}.py")
+        files.append(folder / f"snippet_{number}.py")
         files[-1].write_text(given + body)
+    return list(map(str, files))
+
+
+@pytest.mark.parametrize(
+    "checker", [("mypy", "--strict", "--no-pretty"), ("basedpyright", "--level", "error")], ids=lambda c: c[0]
+)
+def test_the_readmes_snippets_are_typed(snippets: list[str], checker: tuple[str, ...]) -> None:
+    pytest.importorskip(checker[0])
+    project = Path(snippets[0]).with_name("pyrightconfig.json")
+    project.write_text('{"typeCheckingMode": "standard"}')  # pyright's own, not the stricter fork's
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-pretty", *map(str, files)],
-        cwd=SAMPLES.parent.parent,
+        [sys.executable, "-m", *checker, *snippets],
+        cwd=SAMPLES.parent.parent if checker[0] == "mypy" else project.parent,
+        env={**os.environ, "PYTHONPATH": str(SAMPLES.parent.parent)},
         capture_output=True,
         text=True,
         timeout=110,
