@@ -20,6 +20,8 @@ from reactivex.subject import ReplaySubject, Subject
 
 from benchmarks.harness import Aim, Case, Contender, Measure, Stopwatch, at_most, times_less
 from rxccsdk import Chunk, TextChunk, Turn
+from rxccsdk.errors import SessionClosedError
+from rxccsdk.session.talk import Talk
 
 OURS = "rxccsdk, a turn"
 
@@ -53,6 +55,10 @@ class OurTurn:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []
         self._turn = Turn(self, "go")
+
+    @property
+    def talk(self) -> Talk:
+        raise SessionClosedError("There is no session.")
 
     def subscribe(self, on_next: OnNext, on_completed: OnCompleted) -> None:
         self._turn.subscribe(on_next, on_completed=on_completed)

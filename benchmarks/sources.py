@@ -37,6 +37,8 @@ from rxccsdk import (
     UserChunk,
     testing,
 )
+from rxccsdk.errors import SessionClosedError
+from rxccsdk.session.talk import Talk
 from rxccsdk.testing import reply
 from rxccsdk.testing.frames import to_line
 
@@ -134,6 +136,10 @@ class _StandIn:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []
+
+    @property
+    def talk(self) -> Talk:
+        raise SessionClosedError("There is no session.")
 
     def enqueue(self, turn: Turn) -> None:
         turn._begin(0, "none")

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rxccsdk.operators.agents import AgentStream
     from rxccsdk.operators.code import CodeBlock
     from rxccsdk.session.ask import ask, run
+    from rxccsdk.session.asks import Allow, Deny
     from rxccsdk.session.options import SessionOptions
     from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
     from rxccsdk.session.session import ClaudeSession
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AgentStream",
+    "Allow",
     "AskChunk",
     "CLINotFoundError",
     "CassetteError",
@@ -67,6 +69,7 @@ __all__ = [
     "CompactChunk",
     "ControlError",
     "DecisionChunk",
+    "Deny",
     "Frame",
     "HookChunk",
     "LimitChunk",
@@ -145,6 +148,7 @@ _HOMES = {
     "rxccsdk.operators.agents": ("AgentStream",),
     "rxccsdk.operators.code": ("CodeBlock",),
     "rxccsdk.session.ask": ("ask", "run"),
+    "rxccsdk.session.asks": ("Allow", "Deny"),
     "rxccsdk.session.options": ("SessionOptions",),
     "rxccsdk.session.response": ("ResponseMetadata", "SessionResponse", "ToolUse"),
     "rxccsdk.session.session": ("ClaudeSession",),

@@ -41,6 +41,9 @@ for _name in ("SIGHUP", "SIGINT", "SIGQUIT"):
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda number, frame: None)
 
+# Read before tests see an environment of their own.
+OTHER_CLI = Path(os.environ[CLI_VARIABLE]) if CLI_VARIABLE in os.environ else None
+
 BACKENDS = ("claude-code-sdk", "claude-agent-sdk")
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing answers there
 
@@ -74,7 +77,7 @@ class Real:
         self._stack.enter_context(environment(clean))
         cwd = self.folder / "project"
         cwd.mkdir(exist_ok=True)
-        cli = Path(os.environ[CLI_VARIABLE]) if CLI_VARIABLE in os.environ else bundled_cli()
+        cli = OTHER_CLI or bundled_cli()
         assert cli is not None, "claude-agent-sdk brings the CLI that these tests run"
         return SessionOptions(**{"backend": self.backend, "cli_path": cli, "cwd": cwd, **options})
 

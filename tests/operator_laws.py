@@ -97,6 +97,7 @@ CASES: dict[str, list[Case]] = {
         Case("by_word()", lambda s: cc.by_word(), strings=True, recuts=True),
         Case("by_word(hold=)", lambda s: cc.by_word(3), strings=True, recuts=True),
     ],
+    "answer_asks": [Case("answer_asks()", lambda s: cc.answer_asks(lambda ask: None))],
     "code_blocks": [Case("code_blocks()", lambda s: cc.code_blocks(), passes=False, picks=True)],
     "elements": [
         Case("elements()", lambda s: unless_unfit(cc.elements(dict[str, int])), passes=False, picks=True)

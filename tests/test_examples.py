@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rxccsdk.testing import LoopbackApi, Reply, Request, clean_environment, reply
@@ -12,15 +13,17 @@ from rxccsdk.testing import LoopbackApi, Reply, Request, clean_environment, repl
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run_example(name: str, folder: Path, *prompts: str) -> str:
-    def script(request: Request) -> Reply:
+def run_example(
+    name: str, folder: Path, *prompts: str, script: Callable[[Request], Reply] | None = None
+) -> str:
+    def echo(request: Request) -> Reply:
         if request.tool_results:
             return reply("A folder, with one file.")
         if "tool" in request.prompt:
             return reply("I look. ").tool("Bash", {"command": "echo one", "description": "x"})
         return reply(f"You said {request.prompt!r}, and so it is.")
 
-    with LoopbackApi(script) as api:
+    with LoopbackApi(script or echo) as api:
         env = clean_environment(api.url, folder / "home", PYTHONPATH=os.pathsep.join(sys.path))
         done = subprocess.run(
             [sys.executable, str(EXAMPLES / name), *prompts],
@@ -55,6 +58,35 @@ def test_rich_progress(tmp_path: Path) -> None:
     assert "You said 'one', and so it is." in out
     assert "You said 'two', and so it is." in out
     assert "100%" in out
+
+
+def test_permission_bot(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("keep me")
+    question = {
+        "question": "Which colour?",
+        "header": "Colour",
+        "multiSelect": False,
+        "options": [{"label": "red", "description": "x"}, {"label": "blue", "description": "y"}],
+    }
+    script = [
+        reply("I clean. ").tool("Bash", {"command": "rm old.txt", "description": "x"}),
+        reply("I push. ").tool("Bash", {"command": "git push", "description": "x"}),
+        reply("I ask. ").tool("AskUserQuestion", {"questions": [question]}),
+        reply("I make. ").tool("Bash", {"command": "touch new.txt", "description": "x"}),
+        reply("Ready."),
+    ]
+    said: list[str] = []
+
+    def answer(request: Request) -> Reply:
+        said.append(str(request.tool_results))
+        return script.pop(0)
+
+    out = run_example("permission_bot.py", tmp_path, "Tidy up", script=answer)
+    assert out.endswith("Ready.\ndone\n")
+    assert (tmp_path / "old.txt").exists()
+    assert (tmp_path / "new.txt").exists()
+    assert "Move it to trash/ instead." in said[1]
+    assert "red" in said[3]
 
 
 def test_compose(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from rxccsdk import Chunk, TextChunk, Turn
+from rxccsdk import Chunk, SessionClosedError, TextChunk, Turn
 from rxccsdk import operators as cc
 from rxccsdk.operators.replay import Opening
+from rxccsdk.session.talk import Talk
 from rxccsdk.testing.strategies import turns
 from rxccsdk.text.flow import Handlers, Stage
 from rxccsdk.text.sink import Sink, Subscriber
@@ -36,6 +37,10 @@ class Alone:
         self.interrupted: list[str] = []
         self.warnings: list[str] = []
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
+
+    @property
+    def talk(self) -> Talk:
+        raise SessionClosedError("There is no session.")
 
     def enqueue(self, turn: Turn) -> None:
         turn._begin(0, "none")

@@ -29,6 +29,8 @@ class ByHand:
 
     backend = "none"
     session_id = "s"
+    takes_asks = False
+    is_live = True
     written: Frame | None = None
     warnings: list[str] = []  # noqa: RUF012
 

@@ -5,6 +5,7 @@ from rxccsdk import operators as cc
 
 from rxccsdk.operators.agents import AgentStream as AgentStream
 from rxccsdk.operators.agents import by_agent
+from rxccsdk.operators.answer import answer_asks
 from rxccsdk.operators.buffer import buffer_text
 from rxccsdk.operators.code import CodeBlock as CodeBlock
 from rxccsdk.operators.code import code_blocks
@@ -21,6 +22,7 @@ from rxccsdk.operators.structure import elements, parse_json
 from rxccsdk.operators.tap import tap_chunks, tap_text
 
 __all__ = [
+    "answer_asks",
     "buffer_text",
     "by_agent",
     "by_block",

@@ -10,6 +10,7 @@ from rxccsdk.session.prompt import Prompt, checked_prompt
 from rxccsdk.session.query import answer
 from rxccsdk.session.response import SessionResponse
 from rxccsdk.session.session import ClaudeSession
+from rxccsdk.session.talk import Talk
 from rxccsdk.session.turn import Turn
 from rxccsdk.text.clock import running_loop
 
@@ -75,6 +76,10 @@ class _OneShot:
     @property
     def warnings(self) -> list[str]:
         return self._exchange.warnings
+
+    @property
+    def talk(self) -> Talk:
+        return self._exchange.talk
 
     def enqueue(self, turn: Turn) -> None:
         assert self._loop is not None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from weakref import WeakSet
 
-from rxccsdk.chunks import Chunk, Frame, ResultChunk
+from rxccsdk.chunks import Chunk, ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.session.failure import bad_start, copied, not_sent
 from rxccsdk.session.hot import HotChunks
-from rxccsdk.session.requests import Requests, answered
+from rxccsdk.session.talk import Talk
 from rxccsdk.session.turn import NEVER_SENT, Turn
 from rxccsdk.transport import Exit, Transport
 from rxccsdk.wire.connection import Connection
@@ -38,7 +37,7 @@ class Exchange:
     """
 
     def __init__(self, interrupt_timeout: float) -> None:
-        self.chunks = HotChunks()
+        self.chunks = HotChunks(lambda: self.talk)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.session_id: str | None = None
         self.exit: Exit | None = None
@@ -51,7 +50,7 @@ class Exchange:
         self._events: deque[Event] = deque()  # that wait while one is dispatched
         self._dispatching = False
         self._arrived: list[Chunk] = []  # for the running turn, in this read
-        self._requests = Requests()
+        self._talk: Talk | None = None
         self._interrupting = False
         self._escalation: asyncio.TimerHandle | None = None
         self._terminating: asyncio.Task[None] | None = None
@@ -78,8 +77,10 @@ class Exchange:
         """
         self.loop = asyncio.get_running_loop()
         self._transport, self._connection = transport, connection
+        self._talk = Talk(transport, connection, lambda chunk: self._dispatch([chunk]))
         try:
             await transport.open(self.receive, self._lose)
+            connection.takes_asks = transport.takes_asks
         except BaseException:
             await self.close()
             if self.exit is not None and self._outside_result is not None:
@@ -109,24 +110,18 @@ class Exchange:
         elif self.is_open and self._connection.has_background_work:
             self._write_interrupt()
 
-    async def control(self, subtype: str, fields: Mapping[str, Any], seconds: float) -> Frame:
-        """Send a control request, and return the CLI's answer.
+    @property
+    def talk(self) -> Talk:
+        """What goes on beside prompts.
 
         Raises:
-            ControlError: the CLI refuses it, or gives no answer within so many seconds.
-            SessionClosedError: it takes no more input.
+            SessionClosedError: the session is not open.
         """
-        if not self.is_open:
-            raise SessionClosedError(f"The session is not open: {subtype} cannot be asked.")
-        data = self._connection.control(subtype, **fields)
-        answer = self._requests.expect(self._connection.request_id)
-        try:
-            self._transport.write(data)
-            return await answered(answer, subtype, seconds)
-        finally:
-            answer.cancel()
+        if self._talk is None or not self.is_open:
+            raise SessionClosedError("The session is not open: its CLI cannot be talked to.")
+        return self._talk
 
-    # -- for turns (see turn.Conductor) -------------------------------------------------------------------
+    # -- for turns (see conductor.Conductor) --------------------------------------------------------------
 
     def enqueue(self, turn: Turn) -> None:
         """Write the turn's prompt as soon as the turns before it are over."""
@@ -236,7 +231,8 @@ class Exchange:
         elif isinstance(event, SdkFrame):
             self._transport.hand_to_sdk(event.frame)
         elif isinstance(event, ControlAnswer):
-            self._requests.settle(event)
+            assert self._talk is not None, "only what was opened receives anything"
+            self._talk.settle(event)
         elif isinstance(event, NewSessionId):
             self.session_id = event.session_id
         elif isinstance(event, Defect):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 from collections import deque
+from collections.abc import Callable
 
 from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk
+from rxccsdk.session.talk import Talk
 from rxccsdk.text.flow import Source
 from rxccsdk.text.replay import ended_by
 from rxccsdk.text.sink import Sink
@@ -18,10 +20,15 @@ _log = logging.getLogger("rxccsdk")
 
 
 class HotChunks(Source[Chunk]):
-    """What `ClaudeSession.chunks` is. A subscriber that raises costs nobody else anything."""
+    """What `ClaudeSession.chunks` is. A subscriber that raises costs nobody else anything.
 
-    def __init__(self) -> None:
+    Args:
+        talk: returns what answers the agent's questions; raises `SessionClosedError` where nothing does.
+    """
+
+    def __init__(self, talk: Callable[[], Talk]) -> None:
         super().__init__()
+        self._talk = talk
         self._sinks: tuple[Sink, ...] = ()
         self._waiting: deque[Chunk] = deque()
         self._sending = False

@@ -47,6 +47,9 @@ class SessionOptions(BaseModel):
         interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
         backend: which SDK to use; "auto" takes `claude-agent-sdk` where it is installed.
         survive: let the agent go on when this process dies; without, it is ended, however the process dies.
+        ask: who decides about permissions, questions and plans: "sdk" leaves them to
+            `sdk_options.can_use_tool` and the CLI's own rules; "stream" makes each an `AskChunk` that waits
+            for `session.answer`, however long.
         sdk_options: a `ClaudeCodeOptions` or `ClaudeAgentOptions` for everything else, such as hooks, MCP
             servers and `can_use_tool`. It decides the backend.
 
@@ -80,6 +83,7 @@ class SessionOptions(BaseModel):
     interrupt_timeout: float = Field(default=5.0, gt=0)
     backend: Backend = "auto"
     survive: bool = False
+    ask: Literal["sdk", "stream"] = "sdk"
     sdk_options: Any = Field(default=None, repr=False)
 
     @model_validator(mode="before")

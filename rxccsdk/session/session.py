@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk
+from rxccsdk.chunks import AskChunk, Chunk
 from rxccsdk.errors import ControlError, RxccError, SessionClosedError
+from rxccsdk.session.asks import AskAnswer, permission_result
 from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
@@ -156,6 +157,32 @@ class ClaudeSession:
         """Stop what the agent is doing. Returns when the running turn has ended; at once when idle."""
         await on_loop(self._exchange.loop, self._exchange.interrupt)
 
+    async def answer(self, ask: AskChunk, answer: AskAnswer) -> None:
+        """Answer a question of the agent, which came as an `AskChunk`. A `DecisionChunk` follows.
+
+        Args:
+            ask: the chunk.
+            answer: `Allow(...)` or `Deny(...)`; for a question also the answers, by the texts of what is
+                asked: a label, several labels, or words of one's own.
+
+        Raises:
+            ControlError: it was answered before, or withdrawn; the error says which.
+            SessionClosedError: the session is not open.
+            TypeError: it is no answer.
+            ValueError: it does not fit the question.
+
+        Example:
+            async for chunk in session.stream("Tidy up"):
+                if isinstance(chunk, AskChunk):
+                    await session.answer(chunk, Deny("not here"))
+        """
+        response, talk = permission_result(ask, answer), self._exchange.talk
+
+        async def give() -> None:
+            talk.answer(ask, response)
+
+        await on_loop(self._exchange.loop, give)
+
     async def cost_so_far(self) -> float | None:
         """Ask what the session has cost until now, in USD, also while a turn runs.
 
@@ -183,8 +210,8 @@ class ClaudeSession:
         Example:
             version = await session.control("get_binary_version")
         """
-        ask = partial(self._exchange.control, subtype, fields, _ANSWER_WITHIN)
-        return await on_loop(self._exchange.loop, ask)
+        talk = self._exchange.talk
+        return await on_loop(self._exchange.loop, partial(talk.control, subtype, fields, _ANSWER_WITHIN))
 
     async def open(self) -> None:
         """Start the CLI. `async with session:` does it for you.

@@ -6,13 +6,14 @@ import asyncio
 import concurrent.futures
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, SessionClosedError
+from rxccsdk.session.conductor import Conductor
 from rxccsdk.session.limits import TokenLimit
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
@@ -32,26 +33,6 @@ _LOOP_ENDED = "The event loop that the session was opened on has ended: open it 
 NEVER_SENT = "The turn was ended before it was sent."
 _RAISED = "a subscriber of a turn raised; the turn goes on"
 _SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
-
-
-class Conductor(Protocol):
-    """What a turn needs of its session. All of it is called on the session's loop."""
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None: ...
-
-    @property
-    def warnings(self) -> list[str]:
-        """What went wrong beside the turns, in words."""
-
-    def enqueue(self, turn: Turn) -> None:
-        """Write the turn's prompt as soon as the turns before it are over."""
-
-    def withdraw(self, turn: Turn) -> None:
-        """Take a turn back whose prompt was not written."""
-
-    def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
-        """Note in the turn why it is stopped, and stop it; its result will come, or its session end."""
 
 
 class Turn(Source[Chunk]):

@@ -43,6 +43,14 @@ class Transport(Protocol):
     def session_id(self) -> str | None:
         """The session's id, where it is known from the start."""
 
+    @property
+    def takes_asks(self) -> bool:
+        """Whether the agent's questions to its user go into the stream."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a CLI is there, and not the recording of one."""
+
     def time(self) -> float:
         """Return the time in seconds, as `Chunk.at` counts it."""
 

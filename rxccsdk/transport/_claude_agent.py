@@ -20,6 +20,7 @@ from rxccsdk.transport.sdk import (
     continues,
     inherited_environment,
     merged,
+    permission_tool,
     shared_options,
 )
 
@@ -44,6 +45,7 @@ class ClaudeAgentDriver:
         always: dict[str, Any] = {
             "include_partial_messages": options.partial_messages,
             "forward_subagent_text": True,
+            **permission_tool(options),
         }
         if given.system_prompt is None and options.system_prompt is None:
             always["system_prompt"] = {"type": "preset", "preset": "claude_code"}

@@ -20,6 +20,7 @@ from rxccsdk.transport.sdk import (
     continues,
     inherited_environment,
     merged,
+    permission_tool,
     shared_options,
 )
 
@@ -45,6 +46,7 @@ class ClaudeCodeDriver:
             shared_options(options),
             extra_args=flags,
             include_partial_messages=options.partial_messages,
+            **permission_tool(options),
         )
         self._cli_path = options.cli_path
         self._permission: ContextVar[Frame | None] = ContextVar("permission", default=None)

@@ -72,6 +72,7 @@ class Cassette:
     path: Path
     sdk: str
     cli_version: str | None
+    takes_asks: bool = False
     session_id: str | None = None
     opening: list[tuple[float, bytes]] = field(default_factory=list)
     turns: list[RecordedTurn] = field(default_factory=list)
@@ -87,7 +88,8 @@ def read_cassette(path: Path) -> Cassette:
     lines = _contents(path).split(b"\n")
     rest = lines.pop()
     tape = _read_header(path, lines[0] if lines else rest)
-    connection = Connection()  # shows whether each turn ends, for one that does not would never be over
+    connection = Connection()  # shows whether each turn ends: one that does not would never be over
+    connection.takes_asks = tape.takes_asks
     for number, line in enumerate(lines[1:], start=2):
         _read_entry(tape, connection, number, line)
     if lines and _entry(rest) is not None:  # whole but for its newline
@@ -123,7 +125,7 @@ def _read_header(path: Path, line: bytes) -> Cassette:
         raise CassetteError(
             f"{path}, line 1: format version {header['rxccsdk_cassette']!r}; this version plays {VERSION}."
         )
-    return Cassette(path, str(header.get("sdk")), header.get("cli_version"))
+    return Cassette(path, str(header.get("sdk")), header.get("cli_version"), header.get("takes_asks") is True)
 
 
 def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes) -> None:
@@ -138,15 +140,20 @@ def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes
             if connection.turn is not None:
                 raise CassetteError(f"{tape.path}, line {number}: the turn before this prompt has no result.")
             _begin_turn(tape, connection, frame, entry.t)
-    elif entry.received is not None:
-        received = bytes(entry.received) + b"\n"
-        if _is_control(received):
-            return  # between the CLI and the recorded SDK
-        for event in connection.receive(received):
-            if isinstance(event, NewSessionId) and tape.turns:
-                tape.session_id = tape.session_id or event.session_id
-        lines = tape.turns[-1].lines if tape.turns else tape.opening
-        lines.append((entry.t, received))
+        elif tape.takes_asks and frame.get("type") == "control_response":
+            _keep(tape, connection, entry.t, bytes(entry.sent))  # the answer to a question
+    elif entry.received is not None and (tape.takes_asks or not _is_control(bytes(entry.received))):
+        _keep(tape, connection, entry.t, bytes(entry.received))
+
+
+def _keep(tape: Cassette, connection: Connection, at: float, line: bytes) -> None:
+    """Put a line into the turn it came in."""
+    received = line + b"\n"
+    for event in connection.receive(received):
+        if isinstance(event, NewSessionId) and tape.turns:
+            tape.session_id = tape.session_id or event.session_id
+    lines = tape.turns[-1].lines if tape.turns else tape.opening
+    lines.append((at, received))
 
 
 def _begin_turn(tape: Cassette, connection: Connection, frame: Frame, at: float) -> None:

@@ -37,6 +37,8 @@ class CliTransport:
 
     def __init__(self, options: LaunchOptions, recorder: Recorder | None = None) -> None:
         self.session_id: str | None = None
+        self.takes_asks = options.ask == "stream"
+        self.is_live = True
         self._options = options
         self._recorder = recorder
         self._texts = TextFiles()
@@ -71,7 +73,7 @@ class CliTransport:
             argv, self._driver.options.cwd, env, getattr(self._driver.options, "user", None)
         )
         if self._recorder is not None:
-            self._recorder.open(self.backend)
+            self._recorder.open(self.backend, takes_asks=self.takes_asks)
         self._pump = loop.create_task(self._run_sdk())
         try:
             async with asyncio.timeout(self._options.connect_timeout):

@@ -25,6 +25,7 @@ class CassettePlayer:
     """
 
     session_id: str | None = None
+    is_live = False
 
     def __init__(self, path: Path, speed: float) -> None:
         self._path = path
@@ -43,6 +44,11 @@ class CassettePlayer:
     def backend(self) -> str:
         """The SDK it was recorded with."""
         return self._tape.sdk if self._tape is not None else "replay"
+
+    @property
+    def takes_asks(self) -> bool:
+        """Whether the recorded session put the agent's questions into its stream."""
+        return self._tape is not None and self._tape.takes_asks
 
     def time(self) -> float:
         """Return the recorded time of the line that is played."""

@@ -31,16 +31,21 @@ class Recorder:
         self._framer = LineFramer()
         self._waiting: list[bytes] | None = []
         self._sdk = ""
+        self._takes_asks = False
         self._started = 0.0
         self.failure: str | None = None  # why it stopped recording
 
-    def open(self, sdk: str) -> None:
+    def open(self, sdk: str, *, takes_asks: bool = False) -> None:
         """Create the file.
+
+        Args:
+            sdk: the name of the SDK's package.
+            takes_asks: whether the agent's questions to its user are in the stream.
 
         Raises:
             CassetteError: it cannot be written.
         """
-        self._sdk = sdk
+        self._sdk, self._takes_asks = sdk, takes_asks
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
             # What is recorded is private, as the session was.
@@ -94,6 +99,7 @@ class Recorder:
 
     def _write_header(self, cli_version: str | None) -> None:
         header = {"rxccsdk_cassette": VERSION, "cli_version": cli_version, "sdk": self._sdk}
+        header |= {"takes_asks": True} if self._takes_asks else {}
         waiting, self._waiting = self._waiting or [], None
         self._write(json.dumps(header).encode() + b"\n" + b"".join(waiting))
 

@@ -60,6 +60,8 @@ class LaunchOptions(Protocol):
     @property
     def survive(self) -> bool: ...
     @property
+    def ask(self) -> str: ...
+    @property
     def sdk_options(self) -> Any: ...
 
 
@@ -147,6 +149,23 @@ def shared_options(options: LaunchOptions) -> dict[str, Any]:
         "resume": options.resume,
         "env": options.env,
     }
+
+
+def permission_tool(options: LaunchOptions) -> dict[str, str]:
+    """Return the option that makes the CLI put its questions into the stream.
+
+    Raises:
+        ValueError: the SDK's options say who answers them.
+    """
+    if options.ask != "stream":
+        return {}
+    for name in ("can_use_tool", "permission_prompt_tool_name"):
+        if getattr(options.sdk_options, name, None) is not None:
+            raise ValueError(
+                f'ask="stream" gives the agent\'s questions to session.answer(), and sdk_options.{name} to '
+                "somebody else: leave one of them out."
+            )
+    return {"permission_prompt_tool_name": "stdio"}
 
 
 def inherited_environment(cwd: Path | str | None) -> dict[str, str]:

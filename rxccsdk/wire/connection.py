@@ -11,7 +11,8 @@ import logging
 import uuid
 from typing import Any
 
-from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.chunks import AskChunk, Chunk, DecisionChunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.wire.asks import Asks, Decision, outcome
 from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
 from rxccsdk.wire.frames import LineFramer, decode, decode_delta
 from rxccsdk.wire.messages import TurnCounter
@@ -40,6 +41,7 @@ class Connection:
 
     Attributes:
         request_id: the id of the control request that was written last.
+        takes_asks: make `AskChunk`s of the agent's questions to its user; without, the SDK gets them.
 
     Example:
         >>> connection = Connection()
@@ -53,6 +55,7 @@ class Connection:
 
     def __init__(self, *, keep_raw: bool = False, base_cost: float | None = 0.0, now: float = 0.0) -> None:
         self.request_id = ""
+        self.takes_asks = False
         self._keep_raw = keep_raw
         self._framer = LineFramer()
         self._router = Router()
@@ -63,6 +66,7 @@ class Connection:
         self._turns = 0
         self._requests = 0
         self._waiting: set[str] = set()  # the requests that wait for their answers
+        self._asks = Asks()
 
     # -- state --------------------------------------------------------------------------------------------
 
@@ -142,6 +146,40 @@ class Connection:
         request = {"subtype": subtype, **fields}
         return _line({"type": "control_request", "request_id": self.request_id, "request": request})
 
+    def answer(self, ask_id: str, response: Frame) -> bytes:
+        """Return what to write to answer an `AskChunk`.
+
+        Call `decide` when it is written.
+
+        Args:
+            ask_id: the chunk's id.
+            response: the permission result, as the CLI spells it: `behavior`, `updatedInput`, `message`, ...
+        """
+        return _line(
+            {
+                "type": "control_response",
+                "response": {"subtype": "success", "request_id": ask_id, "response": response},
+            }
+        )
+
+    def decide(self, ask_id: str, response: Frame, *, now: float = 0.0) -> DecisionChunk:
+        """Note that a question which waits was answered; return its last chunk."""
+        decision, detail = outcome(response)
+        return self._decided(ask_id, decision, detail, now)
+
+    def what_became_of(self, ask_id: str) -> Decision | None:
+        """Return what was decided of a question that does not wait any more; `None` where it waits.
+
+        Raises:
+            KeyError: there was no such question.
+        """
+        if self._asks.waits(ask_id):
+            return None
+        decision = self._asks.decision(ask_id)
+        if decision is None:
+            raise KeyError(ask_id)
+        return decision
+
     def notice(self, kind: str, detail: str, *, now: float = 0.0) -> NoticeChunk:
         """Return a chunk of our own for the running turn, numbered after those that came."""
         counter = self._inside
@@ -187,6 +225,7 @@ class Connection:
         waiting = sorted(self._waiting)
         self._waiting.clear()
         events += [ControlAnswer(request, {}, "The CLI ended before it answered.") for request in waiting]
+        events += self._withdraw(self._router.turn, now) + self._withdraw(None, now)
         self.abandon()
         return events
 
@@ -198,23 +237,25 @@ class Connection:
             text = line[:_LONGEST_SHOWN].decode("utf-8", "replace")
             _log.warning("the CLI wrote a line that is no frame: %s", text)
             frame = {"type": "not_json", "line": text}
-        if frame.get("type") in _FOR_THE_SDK and self._control(frame, events):
+        if frame.get("type") in _FOR_THE_SDK and self._control(frame, now, events):
             return
         self._receive_frame(frame, now, events)
 
     def _counter(self, turn: int | None) -> TurnCounter:
         return self._outside if turn is None else self._inside
 
-    def _control(self, frame: Frame, events: list[Event]) -> bool:
+    def _control(self, frame: Frame, now: float, events: list[Event]) -> bool:
         """Read a control frame; return whether it is of a shape that we know."""
         if frame["type"] != "control_response":
-            events.append(SdkFrame(frame))
+            events.append(self._ask(frame, now) or SdkFrame(frame))
             return True
         response = frame.get("response")
         if not isinstance(response, dict):
             return False
         request_id = str(response.get("request_id"))
-        if not request_id.startswith(_OWN_ID):
+        if self._asks.waits(request_id):  # a recording has what we answered
+            events.append(self.decide(request_id, response.get("response") or {}, now=now))
+        elif not request_id.startswith(_OWN_ID):
             events.append(SdkFrame(frame))
         elif request_id in self._waiting:
             self._waiting.discard(request_id)
@@ -229,6 +270,8 @@ class Connection:
         router, running = self._router, self._router.turn
         had_started = router.started
         counter = self._counter(router.route(frame))
+        if router.ended:
+            events += self._withdraw(running, now)
         if router.ended and router.is_guess:
             events.append(self.notice("ambiguous", _AMBIGUOUS, now=now))
         chunks = self._parser.parse(frame, counter, now)
@@ -241,6 +284,36 @@ class Connection:
         session_id = _new_session_id(frame)
         if session_id is not None:
             events.append(NewSessionId(session_id))
+
+    def _ask(self, frame: Frame, now: float) -> Chunk | None:
+        """Return the chunk of a question to the user, or of one that is taken back; `None` for the SDK's."""
+        if not self.takes_asks:
+            return None
+        if frame["type"] == "control_cancel_request":
+            ask_id = str(frame.get("request_id"))
+            return self._decided(ask_id, "withdrawn", None, now) if self._asks.waits(ask_id) else None
+        request = frame.get("request")
+        call = request.get("tool_use_id") if isinstance(request, dict) else None
+        turn = self._router.route_call(call)
+        fields = self._asks.put(frame, turn)
+        if fields is None:
+            return None
+        agent = self._router.caller_of(call)
+        return AskChunk(
+            *fields, **self._position(turn, now), agent=agent, raw=frame if self._keep_raw else None
+        )
+
+    def _decided(self, ask_id: str, decision: Decision, detail: str | None, now: float) -> DecisionChunk:
+        turn = self._asks.decide(ask_id, decision)
+        return DecisionChunk(ask_id, decision, detail, **self._position(turn, now))
+
+    def _withdraw(self, turn: int | None, now: float) -> list[Event]:
+        """Take back what a turn that ends has asked."""
+        return [self._decided(ask_id, "withdrawn", None, now) for ask_id in self._asks.left(turn)]
+
+    def _position(self, turn: int | None, now: float) -> dict[str, Any]:
+        counter = self._counter(turn)
+        return {"turn": counter.turn, "seq": counter.next_seq(), "at": now - counter.started_at}
 
     def _turn_ended(self, turn: int, frame: Frame, chunks: list[Chunk]) -> TurnEnded:
         result = chunks[-1] if chunks else None

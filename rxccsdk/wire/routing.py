@@ -76,6 +76,14 @@ class Router:
         """Return the turn that what streams from this agent belongs to."""
         return self._main() if agent is None else self._owner_of(agent)
 
+    def route_call(self, call: object) -> int | None:
+        """Return the turn that a tool call belongs to."""
+        return self._owner_of(call if isinstance(call, str) else None)
+
+    def caller_of(self, call: object) -> str | None:
+        """Return the call whose sub-agent made this one; `None` for the main agent's."""
+        return self._caller.get(call) if isinstance(call, str) else None
+
     def _route(self, frame: Frame) -> int | None:
         parent = frame.get("parent_tool_use_id")
         kind = frame.get("type")
