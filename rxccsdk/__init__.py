@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rxccsdk.operators.code import CodeBlock
     from rxccsdk.session.ask import ask, run
     from rxccsdk.session.asks import Allow, Deny
+    from rxccsdk.session.controls import ContextCategory, ContextUsage, McpServer, ModelInfo, Rewind
     from rxccsdk.session.options import SessionOptions
     from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
     from rxccsdk.session.session import ClaudeSession
@@ -67,18 +68,23 @@ __all__ = [
     "ClaudeSession",
     "CodeBlock",
     "CompactChunk",
+    "ContextCategory",
+    "ContextUsage",
     "ControlError",
     "DecisionChunk",
     "Deny",
     "Frame",
     "HookChunk",
     "LimitChunk",
+    "McpServer",
     "MessageChunk",
+    "ModelInfo",
     "NoticeChunk",
     "PromptChunk",
     "ResponseMetadata",
     "ResultChunk",
     "RetractedChunk",
+    "Rewind",
     "RxccError",
     "SessionClosedError",
     "SessionCrashedError",
@@ -149,6 +155,7 @@ _HOMES = {
     "rxccsdk.operators.code": ("CodeBlock",),
     "rxccsdk.session.ask": ("ask", "run"),
     "rxccsdk.session.asks": ("Allow", "Deny"),
+    "rxccsdk.session.controls": ("ContextCategory", "ContextUsage", "McpServer", "ModelInfo", "Rewind"),
     "rxccsdk.session.options": ("SessionOptions",),
     "rxccsdk.session.response": ("ResponseMetadata", "SessionResponse", "ToolUse"),
     "rxccsdk.session.session": ("ClaudeSession",),

@@ -86,7 +86,8 @@ def test_what_only_internals_call_stays_out_of_completion() -> None:
     assert own == {"aclose", "backend", "interrupt", "response", "status", "wait"}
     own = {name for name in dir(ClaudeSession) if not name.startswith("_")}
     assert own == {
-        *("aclose", "answer", "chunks", "control", "cost_so_far", "interrupt", "open"),
+        *("aclose", "answer", "chunks", "context_usage", "control", "cost_so_far", "interrupt", "mcp_status"),
+        *("models", "open", "pid", "rewind_files", "set_model", "set_permission_mode", "status"),
         *("query", "replay", "session_id", "stream"),
     }
     for stream in (AgentStream, CodeBlock):

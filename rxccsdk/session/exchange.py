@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from uuid import uuid4
 from weakref import WeakSet
 
 from rxccsdk.chunks import Chunk, ResultChunk
@@ -165,11 +166,11 @@ class Exchange:
             return
         turn = self._queue.popleft()
         try:
-            prompt_id = self._transport.prompt_id(turn.prompt)
+            prompt_id = self._transport.prompt_id(turn.prompt) or str(uuid4())
             data = self._connection.prompt(turn.prompt, now=self._transport.time(), id=prompt_id)
             self._running = turn
             assert self._connection.turn is not None
-            turn._begin(self._connection.turn, self._transport.backend)
+            turn._begin(self._connection.turn, self._transport.backend, prompt_id)
             self._transport.write(data)
         except Exception as error:
             self._running = None

@@ -15,6 +15,7 @@ from reactivex import Observable
 from rxccsdk.chunks import AskChunk, Chunk
 from rxccsdk.errors import ControlError, RxccError, SessionClosedError
 from rxccsdk.session.asks import AskAnswer, permission_result
+from rxccsdk.session.controls import Controls
 from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
@@ -29,10 +30,12 @@ from rxccsdk.transport.sdk import continues
 from rxccsdk.wire.connection import Connection
 
 _COST = re.compile(r"\$([0-9.]+)")
+SessionStatus = Literal["new", "open", "closed", "crashed"]
+
 _ANSWER_WITHIN = 30.0  # seconds for the answer to a control request
 
 
-class ClaudeSession:
+class ClaudeSession(Controls):
     """A conversation with Claude Code, and an Observable of all it says.
 
     Args:
@@ -87,6 +90,21 @@ class ClaudeSession:
         Where an earlier session is continued or forked it is `None` until the CLI has named it.
         """
         return self._exchange.session_id
+
+    @property
+    def status(self) -> SessionStatus:
+        """How far it is: `new`, `open`, `closed` by somebody, or `crashed`: its CLI is gone."""
+        if self._exchange.loop is None:
+            return "new"
+        if self._exchange.is_open:
+            return "open"
+        return "closed" if self._exchange._closing is not None else "crashed"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the CLI; `None` before `open()`, and of a recording."""
+        talk = self._exchange._talk
+        return talk.pid if talk is not None else None
 
     @property
     def chunks(self) -> Observable[Chunk]:

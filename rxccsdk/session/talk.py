@@ -60,6 +60,11 @@ class Talk:
             waiting.set_result(answer)
 
     @property
+    def pid(self) -> int | None:
+        """The CLI's process id, where there is one."""
+        return self._transport.pid
+
+    @property
     def is_live(self) -> bool:
         """Whether a CLI is there to be talked to, and not a recording of one."""
         return self._transport.is_live

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from time import time
 from typing import Any, Literal
 
 from reactivex import abc
@@ -43,6 +44,12 @@ class Turn(Source[Chunk]):
     interrupted. `async for chunk in turn` and `await turn.pipe(...)` are subscriptions like any other.
 
     A turn is made by `ClaudeSession.stream` or `rxccsdk.ask`.
+
+    Attributes:
+        prompt: what is asked.
+        index: the turn's number in its session, from 0; `None` before the prompt was sent.
+        uuid: the prompt's id in the session's transcript; `None` before it was sent.
+        started_at: when the prompt was sent, in seconds since the epoch; `None` before.
     """
 
     def __init__(
@@ -58,6 +65,8 @@ class Turn(Source[Chunk]):
         super().__init__()
         self.prompt = prompt
         self.index: int | None = None
+        self.uuid: str | None = None
+        self.started_at: float | None = None
         self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._conductor = conductor
@@ -216,9 +225,11 @@ class Turn(Source[Chunk]):
         """Whether a subscriber has yet to read what there is."""
         return any(cursor.is_due for cursor in self._cursors)
 
-    def _begin(self, index: int, backend: str) -> None:
-        """Note that the prompt is written, as the session's turn of this number, with this SDK."""
+    def _begin(self, index: int, backend: str, uuid: str | None = None) -> None:
+        """Note that the prompt is written, as the session's turn of this number, with this SDK and uuid."""
         self.index = index
+        self.uuid = uuid
+        self.started_at = time()
         self._backend = backend
         self._status = "running"
 

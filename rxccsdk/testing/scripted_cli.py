@@ -31,6 +31,7 @@ class ScriptedCli:
             `interrupted()`. An interrupt without a running prompt gets only the control response.
         answer_initialize: Whether to answer the `initialize` request.
         answer_interrupt: Whether to answer and obey interrupts.
+        ignore_requests: Subtypes of other control requests that get no answer.
         ignore_signals: `"SIGINT"`, `"SIGTERM"` or both.
         exit_on_eof: Whether to exit at the end of standard input, when all prompts are answered.
         lifecycle: Whether to name prompts as 2.1.330 does (`command_lifecycle` frames,
@@ -54,6 +55,7 @@ class ScriptedCli:
         on_interrupt: Plan | None = None,
         answer_initialize: bool = True,
         answer_interrupt: bool = True,
+        ignore_requests: Sequence[str] = (),
         ignore_signals: Sequence[str] = (),
         exit_on_eof: bool = True,
         lifecycle: bool = True,
@@ -74,7 +76,11 @@ class ScriptedCli:
             "prompts": [compiled(plan) for plan in prompts],
             "otherwise": compiled(text_turn("ok")),
             "on_interrupt": compiled(interrupted() if on_interrupt is None else on_interrupt),
-            "answers": {"initialize": answer_initialize, "interrupt": answer_interrupt},
+            "answers": {
+                **dict.fromkeys(ignore_requests, False),
+                "initialize": answer_initialize,
+                "interrupt": answer_interrupt,
+            },
             "initialize": {"commands": [], "output_style": "default", "available_output_styles": ["default"]},
             "ignore_signals": list(ignore_signals),
             "exit_on_eof": exit_on_eof,

@@ -44,6 +44,10 @@ class Transport(Protocol):
         """The session's id, where it is known from the start."""
 
     @property
+    def pid(self) -> int | None:
+        """The CLI's process id, where there is one."""
+
+    @property
     def takes_asks(self) -> bool:
         """Whether the agent's questions to its user go into the stream."""
 

@@ -85,6 +85,11 @@ class CliTransport:
                 f"A slow machine needs a longer SessionOptions(connect_timeout=...)."
             ) from None
 
+    @property
+    def pid(self) -> int | None:
+        """The CLI's process id, once it was started."""
+        return self._process.pid
+
     def prompt_id(self, prompt: object) -> None:
         """Return `None`: any uuid will do."""
 

@@ -26,6 +26,7 @@ class CassettePlayer:
 
     session_id: str | None = None
     is_live = False
+    pid: int | None = None
 
     def __init__(self, path: Path, speed: float) -> None:
         self._path = path

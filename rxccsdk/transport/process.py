@@ -105,6 +105,11 @@ class CliProcess(asyncio.SubprocessProtocol):
         if not self._survive:
             guardian.watch(self._transport.get_pid(), self._mark)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once it was started."""
+        return self._transport.get_pid() if self._transport is not None else None
+
     def write(self, data: bytes) -> None:
         """Write to its standard input, without waiting.
 
