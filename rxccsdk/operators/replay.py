@@ -18,12 +18,13 @@ from reactivex.disposable import (
 from rxccsdk.errors import RxccError
 from rxccsdk.text.flow import Source
 from rxccsdk.text.replay import Cursor
-from rxccsdk.text.sink import Sink
+from rxccsdk.text.sink import Failures, Sink
 
 _log = logging.getLogger("rxccsdk")
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound="Replay[Any]")
 
+_RAISED = "a subscriber of a sub-agent's or code block's stream raised"
 _LEFT = (
     "This {} was cut off: it had no subscriber, nor had the stream that emitted it. "
     "Subscribe to it inside the pipe, as with ops.flat_map, or stay subscribed to the pipe."
@@ -91,13 +92,15 @@ class Replay(Source[_T]):
 
     def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Put all items into the sink, from the first one."""
-        sink.subscriber.report = _report
+        failures = Failures(_report, _RAISED)
+        sink.subscriber.report = failures.add
         cursor = Cursor(sink, 0, self._lock)
         keeping = self._keep() if self.is_open else Disposable()
         with self._lock:
             self._cursors.append(cursor)
 
         def leave() -> None:
+            failures.close()
             self._remove(cursor)
 
         self._read(cursor)
@@ -105,10 +108,7 @@ class Replay(Source[_T]):
 
     def _read(self, cursor: Cursor) -> None:
         if cursor.read(self._items) and self._ended and self._remove(cursor):
-            try:
-                cursor.end(self._error)
-            except Exception as error:
-                _report(error)
+            cursor.end(self._error)
 
     def _remove(self, cursor: Cursor) -> bool:
         """Remove a cursor; return whether it was there."""
@@ -120,7 +120,7 @@ class Replay(Source[_T]):
 
 
 def _report(error: Exception) -> None:
-    _log.error("a subscriber of a sub-agent's or code block's stream raised", exc_info=error)
+    _log.error(_RAISED, exc_info=error)
 
 
 class Reader(Protocol):

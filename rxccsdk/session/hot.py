@@ -13,10 +13,11 @@ from reactivex.disposable import Disposable
 from rxccsdk.chunks import Chunk
 from rxccsdk.session.talk import Talk
 from rxccsdk.text.flow import Source
-from rxccsdk.text.replay import ended_by
-from rxccsdk.text.sink import Sink
+from rxccsdk.text.sink import Failures, Sink, end, ended_by
 
 _log = logging.getLogger("rxccsdk")
+
+_RAISED = "a subscriber of session.chunks raised"
 
 
 class HotChunks(Source[Chunk]):
@@ -56,18 +57,20 @@ class HotChunks(Source[Chunk]):
         self._ended, self._error = True, error
         sinks, self._sinks = self._sinks, ()
         for sink in sinks:
-            self._end_sink(sink)
+            end(sink, error)
 
     def _connect(self, sink: Sink, scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Put what is sent from now on into the sink."""
-        sink.subscriber.report = _report
+        failures = Failures(_report, _RAISED)
+        sink.subscriber.report = failures.add
         if self._ended:
-            self._end_sink(sink)
+            end(sink, self._error)
             return Disposable()
         with self.lock:
             self._sinks = (*self._sinks, sink)
 
         def leave() -> None:
+            failures.close()
             with self.lock:
                 self._sinks = tuple(other for other in self._sinks if other is not sink)
 
@@ -75,24 +78,19 @@ class HotChunks(Source[Chunk]):
 
     @staticmethod
     def _isolate(sink: Sink, chunk: Chunk) -> None:
-        if sink.subscriber.stopped:
+        subscriber = sink.subscriber
+        if subscriber.stopped:
             return
         try:
             sink.on_next(chunk)
         except Exception as error:
-            _report(error)
-        except (CancelledError, GeneratorExit) as error:
-            sink.on_error(ended_by(error))
-
-    def _end_sink(self, sink: Sink) -> None:
-        try:
-            if self._error is not None:
-                sink.on_error(self._error)
-            else:
-                sink.on_completed()
-        except Exception as error:
-            _log.error("a subscriber of session.chunks raised at its end", exc_info=error)
+            assert subscriber.report is not None, "set when it subscribed"
+            subscriber.report(error)
+        except BaseException as error:
+            end(sink, ended_by(error))
+            if not isinstance(error, (CancelledError, GeneratorExit)):
+                raise
 
 
 def _report(error: Exception) -> None:
-    _log.error("a subscriber of session.chunks raised; the session goes on", exc_info=error)
+    _log.error(f"{_RAISED}; the session goes on", exc_info=error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+
 from reactivex import Observable
 
 from rxccsdk.chunks import Chunk
@@ -12,6 +14,7 @@ from rxccsdk.text.callbacks import tapping
 from rxccsdk.text.leave import finished
 from rxccsdk.text.pieces import Pieces
 from rxccsdk.text.printing import printing
+from rxccsdk.text.sink import ended_by
 
 _EVERY = 0.05  # seconds between two writes to standard output
 
@@ -29,9 +32,25 @@ async def answer(turn: Turn, live: bool, progress_callback: ProgressCallback | N
     """
     warnings: list[str] = []
 
+    callback, raised = progress_callback, 0
+
     def note_callback_error(error: Exception) -> None:
-        warnings.append(f"progress_callback raised {error!r}")
+        nonlocal raised
+        raised += 1
+        if raised == 1:
+            warnings.append(f"progress_callback raised {error!r}")
         raise error  # which gets it logged with its traceback
+
+    def call(piece: str) -> object:
+        nonlocal callback
+        try:
+            return callback(piece) if callback is not None else None
+        except (
+            CancelledError,
+            GeneratorExit,
+        ) as error:  # it ends the callback, not what waits for the answer
+            callback = None
+            raise ended_by(error) from error
 
     def note_printing_error(error: Exception) -> None:
         warnings.append(f"printing stopped: {error!r}")
@@ -41,9 +60,11 @@ async def answer(turn: Turn, live: bool, progress_callback: ProgressCallback | N
         watched = watched.pipe(
             printing(_EVERY, None, "main", None, final_newline=True, on_failure=note_printing_error)
         )
-    if progress_callback is not None:
-        watched = watched.pipe(tapping(progress_callback, note_callback_error, lambda: Pieces().of))
+    if callback is not None:
+        watched = watched.pipe(tapping(call, note_callback_error, lambda: Pieces().of))
     await finished(watched)
+    if raised > 1:
+        warnings.append(f"progress_callback raised {raised - 1} more times")
     response = turn.response
     response.warnings.extend(warnings)
     return response

@@ -206,12 +206,10 @@ class Turn(Source[Chunk]):
         if error is not None and self._is_handled and not subscriber.handles_errors:
             subscriber.stop()
             return
-        try:
-            cursor.end(error)
-        except (Exception, asyncio.CancelledError, GeneratorExit) as raised:
-            self._report("a subscriber of a turn raised at its end", raised)
+        subscriber.report = lambda raised: self._report("a subscriber of a turn raised at its end", raised)
+        cursor.end(error)
 
-    def _report(self, message: str, error: BaseException) -> None:
+    def _report(self, message: str, error: Exception) -> None:
         loop = self._conductor.loop
         if loop is None:
             _log.error(message, exc_info=error)

@@ -89,10 +89,23 @@ class CallbackRunner(Generic[_T]):
                 raise RuntimeError("no running event loop: an async callback needs one")
             return
         self._task = loop.create_task(self._run(result))
+        # What goes on to the loop is not said again when the task is collected.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         if inspect.iscoroutine(result):  # cancelled before its first step, it would never be closed
             self._task.add_done_callback(lambda _: result.close())
 
     async def _run(self, pending: Awaitable[Any]) -> None:
+        try:
+            await self._call_on(pending)
+        except (KeyboardInterrupt, SystemExit):  # it goes on to the loop, and nothing waits for this callback
+            self._callback, self._task = _ignore, None
+            self._waiting.clear()
+            if self._on_done is not None:
+                self._on_done()
+            raise
+
+    async def _call_on(self, pending: Awaitable[Any]) -> None:
+        """Await what the callback returned, and call it with what waits."""
         while True:
             try:
                 await pending
@@ -140,6 +153,10 @@ class CallbackRunner(Generic[_T]):
             except Exception as handler_error:
                 error = handler_error
         self._failures.add(error)
+
+
+def _ignore(_: object) -> None:
+    return None
 
 
 def _log_failure(error: Exception) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Protocol
 
-from rxccsdk.text.sink import Sink
+from rxccsdk.text.sink import Sink, end, ended_by
 
 _BATCH = 2048  # items that are read from the log at once
 
@@ -90,8 +90,10 @@ class Cursor:
                     if subscriber.report is None:
                         raise
                     subscriber.report(error)
-                except (CancelledError, GeneratorExit) as error:  # it ends this subscriber and no other
-                    self.sink.on_error(ended_by(error))
+                except BaseException as error:  # it ends this subscriber and no other
+                    end(self.sink, ended_by(error))
+                    if not isinstance(error, (CancelledError, GeneratorExit)):
+                        raise
                 finally:
                     self.place += 1  # only now: what was not read must not be forgotten
                 if subscriber.stopped or monotonic() > until:
@@ -101,14 +103,4 @@ class Cursor:
 
     def end(self, error: Exception | None) -> None:
         """Put the end into the sink."""
-        if error is not None:
-            self._context.run(self.sink.on_error, error)
-        else:
-            self._context.run(self.sink.on_completed)
-
-
-def ended_by(error: BaseException) -> RuntimeError:
-    """Return the error that a subscriber ends with whose callback raised what is no `Exception`."""
-    ending = RuntimeError(f"A callback of this subscriber raised {type(error).__name__}.")
-    ending.__cause__ = error
-    return ending
+        self._context.run(end, self.sink, error)

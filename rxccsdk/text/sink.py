@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -161,6 +162,31 @@ class Sink:
                 failure = failure or error
         if failure is not None:
             raise failure
+
+
+def end(sink: Sink, error: Exception | None = None) -> None:
+    """Put the end into a sink; what its subscriber raises there goes to its `report`, where it has one."""
+    report = sink.subscriber.report
+    try:
+        if error is not None:
+            sink.on_error(error)
+        else:
+            sink.on_completed()
+    except Exception as raised:
+        if report is None:
+            raise
+        report(raised)
+    except (CancelledError, GeneratorExit) as raised:
+        if report is None:
+            raise
+        report(ended_by(raised))
+
+
+def ended_by(error: BaseException) -> RuntimeError:
+    """Return the error that a subscriber ends with whose callback raised what is no `Exception`."""
+    ending = RuntimeError(f"A callback of this subscriber raised {type(error).__name__}.")
+    ending.__cause__ = error
+    return ending
 
 
 def _ignore(*_: object) -> None:

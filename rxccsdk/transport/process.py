@@ -176,7 +176,7 @@ class CliProcess(asyncio.SubprocessProtocol):
             if self._on_stderr is not None:
                 try:
                     self._on_stderr(text)
-                except Exception as error:
+                except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                     self._on_stderr = None
                     _log.error("the stderr callback raised; it is called no more", exc_info=error)
 
