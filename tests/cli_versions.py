@@ -60,7 +60,7 @@ def version_of(program: Path) -> str:
 
 def run_tests(program: Path, chosen: str) -> tuple[int, str]:
     """Run the tests with a CLI; return pytest's exit code and what it printed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "--tb=line", *TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--tb=line", *TESTS]
     command += ["-k", chosen] if chosen else []
     env = {**os.environ, CLI_VARIABLE: str(program)}
     done = subprocess.run(command, cwd=_CHECKOUT, env=env, capture_output=True, text=True)

@@ -166,7 +166,7 @@ def test_a_response_downstream_says_why() -> None:
     assert isinstance(observer.error, StallError)
     assert observer.error.partial is not None
     assert observer.error.partial.content == "so far"
-    assert observer.error.partial.error_kind == "stall"
+    assert observer.error.partial.error_kind == "timeout"
     assert source.disposals == 1
 
 
@@ -330,7 +330,7 @@ async def test_an_api_that_hangs(real: Real) -> None:
         assert "Nothing came for 1 s; last heard: text." in str(caught.value)
         assert caught.value.partial is not None
         assert caught.value.partial.content == "half of a "
-        assert caught.value.partial.error_kind == "stall"
+        assert caught.value.partial.error_kind == "timeout"
         await asyncio.wait_for(turn.wait(), 10)
         assert turn.status == "interrupted", "nobody else watched it"
         assert (await session.query("again")).content == "fine"

@@ -268,7 +268,7 @@ def test_the_model_synthetic_is_no_sign_of_an_error() -> None:
         {"type": "assistant"},
         {"type": "assistant", "message": {"id": "m", "content": [{"type": "brand_new"}]}},
         {"type": "assistant", "message": {"id": "m", "content": [{"type": "text"}]}},
-        {"type": "user", "message": {"content": [{"type": "image", "source": {}}]}},
+        {"type": "user", "message": {"content": [{"type": "novel", "source": {}}]}},
         {"type": "user", "message": {"content": 7}},
         {"type": "stream_event"},
         {"type": "stream_event", "event": {"type": "brand_new"}},

@@ -14,6 +14,7 @@ from reactivex import operators as ops
 
 from rxccsdk import (
     ClaudeSession,
+    CompactChunk,
     NoticeChunk,
     ResultChunk,
     RetractedChunk,
@@ -200,7 +201,8 @@ async def test_a_stream_that_always_breaks_off_ends_in_an_error(real: Real) -> N
     async with real(lambda request: reply("one two three ").cut()) as session:
         turn = session.stream("go")
         chunks = await collect(turn)
-        assert turn.response.error_kind == "api"
+        assert turn.response.error_kind == "connection"
+        assert turn.response.retryable
         assert turn.response.error
         assert turn.status == "completed"
         settled = "".join(await collect(turn.pipe(cc.text(settled=True))))
@@ -498,7 +500,7 @@ async def test_compact_is_a_turn_like_any_other(real: Real) -> None:
         chunks = await collect(turn)
         assert isinstance(chunks[-1], ResultChunk)
         assert turn.response.success
-        assert any(isinstance(c, SystemChunk) and c.subtype == "compact_boundary" for c in chunks)
+        assert any(isinstance(c, CompactChunk) and c.trigger == "manual" for c in chunks)
         assert any(isinstance(c, UserChunk) for c in chunks)
         assert (await session.query("b")).success
 

@@ -198,18 +198,28 @@ ENDINGS: dict[str, tuple[list[Chunk], str | None, str | None]] = {
     ),
     "limit of ours": (
         [NoticeChunk("limit", "too many tokens"), result(is_error=True, terminal_reason="aborted_streaming")],
-        "max_output_tokens",
+        "output_tokens",
         "too many tokens",
     ),
     "api": (
         [NoticeChunk("api_error", "Invalid API key"), result("Invalid API key", is_error=True)],
-        "api",
+        "server",
         "Invalid API key",
     ),
     "api, with other words": (
         [NoticeChunk("api_error", "529"), result(subtype="error_during_execution", is_error=True)],
-        "api",
+        "server",
         "529",
+    ),
+    "connection": (
+        [NoticeChunk("api_error", "API Error: Connection lost"), result("x", is_error=True)],
+        "connection",
+        "x",
+    ),
+    "structure": (
+        [result(subtype="error_max_structured_output_retries", is_error=True)],
+        "structure",
+        "structured_output",
     ),
     "api, recovered": ([NoticeChunk("api_error", "cut"), result("fine")], None, None),
     "execution": (

@@ -359,7 +359,7 @@ async def test_max_output_tokens_interrupts_and_keeps_what_there_was(scripted: S
     async with scripted(plan) as session:
         turn = session.stream("go", max_output_tokens=100)
         response = await turn.pipe(cc.to_response())
-    assert response.error_kind == "max_output_tokens"
+    assert response.error_kind == "output_tokens"
     assert "500" in str(response.error)
     assert response.content == "a long answer"
     assert response.metadata.cost_usd is not None

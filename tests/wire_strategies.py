@@ -168,7 +168,7 @@ class _SessionWriter:
             self._result(absorbed, "error_max_turns", is_error=True, errors=["Reached maximum of turns (2)"])
         elif ending == "api_error":
             text = self._messages.api_error()
-            self._turns[-1].error_kind = "api"
+            self._turns[-1].error_kind = "server"
             self._result(absorbed, is_error=True, result=text, terminal_reason="api_error")
         else:
             self._messages.whole_message(self._blocks_without_tools())

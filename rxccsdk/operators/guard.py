@@ -276,7 +276,7 @@ class _Guard:
         if self._turn is None:
             return None
         response = self._turn.response
-        response.error, response.error_kind = self._silence.words(), "stall"
+        response.error, response.error_kind = self._silence.words(), "timeout"
         return response
 
     def on_error(self, error: Exception) -> None:

@@ -146,5 +146,5 @@ def _response(
 
 def _add_partial(error: Exception, fold: ResponseFold) -> None:
     if isinstance(error, RxccError) and error.partial is None:
-        kind = "stall" if isinstance(error, StallError) else "crashed"
+        kind = "timeout" if isinstance(error, StallError) else "crashed"
         error.partial = fold.response(ended=(kind, str(error)))

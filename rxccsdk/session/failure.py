@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rxccsdk.chunks import ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.transport import Exit
@@ -46,8 +48,11 @@ def _kind(result: ResultChunk, api_error: str | None) -> str:
         return "blocked"
     if status is not None:
         return _BY_STATUS.get(status, "server" if status >= 500 else "request")
+    if result.subtype == "error_max_structured_output_retries":
+        return "structure"
     if result.terminal_reason == "api_error" or result.subtype == "success" or api_error:
-        return "api"
+        words = f"{api_error} {_words(result, api_error)}"
+        return "connection" if "connect" in words.lower() else "server"
     return "execution"
 
 
@@ -60,6 +65,13 @@ def _words(result: ResultChunk, api_error: str | None) -> str:
     if result.subtype == "success":
         return "The turn failed, and the CLI does not say why."
     return f"The agent failed during the turn ({result.subtype})."
+
+
+def failed_servers(servers: Any) -> list[str]:
+    """Return, in words, which of the MCP servers that `init` lists did not start."""
+    found = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+    failed = [str(server.get("name")) for server in found if server.get("status") == "failed"]
+    return [f"The MCP server {name} did not start; session.mcp_status() says why." for name in failed]
 
 
 def bad_start(exit: Exit, result: ResultChunk) -> SessionCrashedError:

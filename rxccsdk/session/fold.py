@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from rxccsdk.chunks import (
     Chunk,
+    HookChunk,
+    LimitChunk,
     MessageChunk,
     NoticeChunk,
     ResultChunk,
@@ -18,8 +20,8 @@ from rxccsdk.chunks import (
     ToolUseChunk,
 )
 from rxccsdk.session.denied import is_unasked, text_of_content
-from rxccsdk.session.failure import RETRYABLE, failure
-from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
+from rxccsdk.session.failure import RETRYABLE, failed_servers, failure
+from rxccsdk.session.response import ErrorKind, ResponseMetadata, SessionResponse, ToolUse
 from rxccsdk.session.tokens import tokens_of, tokens_of_usage, with_sub_agents
 from rxccsdk.text.pieces import Separators, answer_without_text, same_block
 
@@ -86,6 +88,7 @@ class ResponseFold:
         self._limit: str | None = None
         self._blocked: str | None = None  # why a hook let no prompt through
         self._notes: list[str] = []  # warnings
+        self._resets_at: float | None = None
         self.stopped: tuple[str, str] | None = None
         self._result: ResultChunk | None = None
 
@@ -119,11 +122,12 @@ class ResponseFold:
         response = SessionResponse.model_construct(
             metadata=self._metadata(result),
             error=error,
-            error_kind=kind,
+            error_kind=cast("ErrorKind | None", kind),
             tool_uses=list(self._tools.values()),
             warnings=self._warnings(result),
             structured=result.structured if result is not None else None,
             retryable=kind in RETRYABLE,
+            resets_at=self._resets_at if error is not None else None,
         )
         response._pieces = pieces
         return response
@@ -155,10 +159,19 @@ class ResponseFold:
         if chunk.kind in ("interrupt", "limit"):
             self.stopped = ("interrupted", chunk.detail)
 
+    def _rate(self, chunk: LimitChunk) -> None:
+        if chunk.status == "rejected":
+            self._resets_at = chunk.resets_at
+
+    def _hook(self, chunk: HookChunk) -> None:
+        if chunk.outcome == "error":
+            self._notes.append(f"The hook {chunk.name} ({chunk.event}) failed: {chunk.output.strip()}")
+
     def _system(self, chunk: SystemChunk) -> None:
         if chunk.subtype == "init":
             self._session_id = chunk.data.get("session_id")
             self._model = self._model or chunk.data.get("model")
+            self._notes += failed_servers(chunk.data.get("mcp_servers"))
         elif chunk.subtype == "informational" and chunk.data.get("prevent_continuation"):
             self._blocked = str(chunk.data.get("content") or "A hook blocked the prompt.")
 
@@ -185,7 +198,7 @@ class ResponseFold:
 
     def _error(self, result: ResultChunk) -> tuple[str | None, str | None]:
         if self._limit is not None:
-            return "max_output_tokens", self._limit
+            return "output_tokens", self._limit
         if self._blocked is not None:
             return "blocked", self._blocked
         return failure(result, self._api_error)
@@ -239,6 +252,8 @@ class ResponseFold:
 
 
 _NOTES: dict[type[Chunk], Callable[[ResponseFold, Any], None]] = {
+    HookChunk: ResponseFold._hook,
+    LimitChunk: ResponseFold._rate,
     MessageChunk: ResponseFold._message,
     NoticeChunk: ResponseFold._notice,
     ResultChunk: ResponseFold._end,

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, computed_field, model_validator
 
 # The fold makes them without validating, so their validators are built only where somebody validates:
 # building them was most of what importing this package cost.
 _ON_USE = ConfigDict(defer_build=True)
+
+
+ErrorKind = Literal[
+    "interrupted",
+    "timeout",
+    "max_turns",
+    "budget",
+    "output_tokens",
+    "rate_limit",
+    "overloaded",
+    "auth",
+    "billing",
+    "request",
+    "server",
+    "connection",
+    "blocked",
+    "structure",
+    "execution",
+    "crashed",
+    "closed",
+]
+"""Why a turn did not succeed. "blocked": a hook said no; "structure": the answer does not fit its schema."""
 
 
 class Tokens(BaseModel):
@@ -81,24 +103,24 @@ class SessionResponse(BaseModel):
         content: the main agent's text, a blank line between blocks; only what stood.
         metadata: the figures.
         error: `None`, or in words why the turn did not succeed.
-        error_kind: `None`, or "interrupted", "max_turns", "budget", "max_output_tokens", "rate_limit",
-            "overloaded", "auth", "billing", "request", "server", "api" (an API error of no known status),
-            "blocked" (by a hook), "execution", "stall", "crashed" or "closed".
+        error_kind: `None`, or for programs: see `ErrorKind`.
         tool_uses: the tool calls in order, sub-agents' ones too, with their results.
         warnings: what went wrong beside the answer, denied tools among it.
         structured: what the CLI validated against a schema, where one was given.
         retryable: whether the same prompt may succeed when it is sent again.
+        resets_at: when the limit that the turn ran into is lifted, in seconds since the epoch.
     """
 
     model_config = _ON_USE
 
     metadata: ResponseMetadata = Field(default_factory=ResponseMetadata)
     error: str | None = None
-    error_kind: str | None = None
+    error_kind: ErrorKind | None = None
     tool_uses: list[ToolUse] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     structured: Any = None
     retryable: bool = False
+    resets_at: float | None = None
     _pieces: Iterable[str] = ()
 
     @computed_field  # type: ignore[prop-decorator]

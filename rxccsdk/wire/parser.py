@@ -25,11 +25,10 @@ from rxccsdk.chunks import (
     ThinkingChunk,
     ToolInputChunk,
     ToolProgressChunk,
-    ToolResultChunk,
     ToolUseChunk,
     UnknownChunk,
-    UserChunk,
 )
+from rxccsdk.wire.blocks import SERVER_TOOLS, is_interruption_note, server_block, user_block
 from rxccsdk.wire.frames import DeltaFrame
 from rxccsdk.wire.messages import (
     JS_SPACE,
@@ -41,9 +40,7 @@ from rxccsdk.wire.messages import (
 )
 from rxccsdk.wire.results import Meter, mapping, result_fields
 from rxccsdk.wire.silent import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING
-from rxccsdk.wire.system import system_chunk
-
-INTERRUPTION_NOTE = "[Request interrupted by user"
+from rxccsdk.wire.system import limit_chunk, system_chunk
 
 _NOT_OF_THE_SHAPE_WE_KNOW = (KeyError, TypeError, AttributeError, ValueError, OverflowError)
 _OF_ANY_SHAPE = (SystemChunk, UnknownChunk)  # they hold the frame as it is
@@ -198,7 +195,8 @@ class Parser:
         message = self._messages.get(agent) or self._open(agent, self._frame.get("api_message_id"))
         if kind == "content_block_start":
             start = event["content_block"]
-            block = StreamedBlock(start["type"], str(start.get("id", "")), str(start.get("name", "")))
+            block_kind = "tool_use" if start["type"] in SERVER_TOOLS else start["type"]
+            block = StreamedBlock(block_kind, str(start.get("id", "")), str(start.get("name", "")))
             message.blocks[event["index"]] = block
             if block.kind in ("text", "thinking") and start.get(block.kind):
                 delta = {"type": f"{block.kind}_delta", block.kind: start[block.kind]}
@@ -268,8 +266,11 @@ class Parser:
             self._result()
         elif kind == "tool_progress":
             tool = agent or frame["tool_use_id"]
-            elapsed = float(frame.get("elapsed_time_seconds") or 0.0)
-            self._emit(ToolProgressChunk, tool, elapsed, agent=self._tool_agents.get(tool))
+            fields = (tool, float(frame.get("elapsed_time_seconds") or 0.0), frame.get("tool_name"))
+            self._emit(ToolProgressChunk, *fields, agent=self._tool_agents.get(tool))
+        elif kind == "rate_limit_event":
+            limit, values = limit_chunk(frame)
+            self._emit(limit, *values)
         else:
             if kind == "conversation_reset":
                 self._meter.reset()
@@ -294,8 +295,11 @@ class Parser:
 
     def _whole_block(self, whole: Frame, agent: str | None, message: StreamedMessage) -> None:
         kind = whole["type"]
+        if kind in SERVER_TOOLS:
+            kind, whole = "tool_use", {**whole, "type": "tool_use"}
         if kind not in ("text", "thinking", "tool_use"):
-            self._emit(UnknownChunk, str(kind), whole, agent=agent, message=message)
+            piece, values = server_block(whole)
+            self._emit(piece, *values, agent=agent, message=message)
             return
         block = message.match(whole) or StreamedBlock(kind)
         block.confirmed = True
@@ -317,18 +321,11 @@ class Parser:
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         for block in content:
-            kind = block["type"]
-            if kind == "tool_result":
-                fields = (block["tool_use_id"], block.get("content"), bool(block.get("is_error")))
-                structured = frame.get("tool_use_result")
-                self._emit(ToolResultChunk, *fields, structured, agent=agent)
-            elif kind == "text":
-                note = block["text"].startswith(INTERRUPTION_NOTE)
-                if agent is None and (synthetic or note):
-                    self._settle_cut(replaced=not note)
-                self._emit(UserChunk, block["text"], synthetic or note, agent=agent)
-            else:
-                self._emit(UnknownChunk, str(kind), block, agent=agent)
+            note = is_interruption_note(block)
+            if agent is None and (note or (synthetic and block["type"] == "text")):
+                self._settle_cut(replaced=not note)
+            kind, fields = user_block(block, frame, synthetic=synthetic)
+            self._emit(kind, *fields, agent=agent)
 
     def _system(self, subtype: str) -> None:
         if subtype == "api_retry":
