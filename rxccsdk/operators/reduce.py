@@ -10,6 +10,7 @@ from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, StallError
 from rxccsdk.session.fold import ResponseFold
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.structure import put_parsed
 from rxccsdk.session.turn import Turn
 from rxccsdk.text.clock import Timer
 from rxccsdk.text.flow import Handlers, Operator, Stage
@@ -141,6 +142,8 @@ def _response(
     fold.backend = turn.backend
     response = fold.response(ended=turn._because)
     response.warnings.extend(turn._conductor.warnings)
+    if turn._output is not None:
+        put_parsed(response, turn._output)
     return response
 
 

@@ -13,6 +13,7 @@ from rxccsdk.errors import StructureError
 from rxccsdk.operators.readings import ArrayItems, GrowingValue, Reading
 from rxccsdk.operators.reduce import turn_of
 from rxccsdk.operators.written import CalledInput, WrittenText
+from rxccsdk.session.structure import OUTPUT_TOOL
 from rxccsdk.text.flow import Handlers, Stage
 from rxccsdk.text.sink import Sink
 
@@ -39,9 +40,10 @@ def parse_json(model: type[_M] | TypeAdapter[_M], tool: str | None = None) -> St
     proportion to its length.
 
     The JSON may stand in prose or in a code fence. It is the first object or array of the text that fits the
-    model. With `tool` it is the input of the first call that fits: a call that does not is answered with an
-    error and made again. Where an instance was emitted of what then does not fit after all, the next value
-    starts over. The main agent's text, or its calls, are read. Works on `str` streams too.
+    model; where the session has `SessionOptions(output=...)`, it is what the agent hands in. With `tool` it
+    is the input of the first call that fits: a call that does not is answered with an error and made again.
+    Where an instance was emitted of what then does not fit after all, the next value starts over. The main
+    agent's text, or its calls, are read. Works on `str` streams too.
 
     Args:
         model: a pydantic model, dataclass, `TypedDict` or `list[...]`, or a `TypeAdapter` of any of these.
@@ -68,7 +70,10 @@ def parse_json(model: type[_M] | TypeAdapter[_M], tool: str | None = None) -> St
 
     def operator(source: Observable[Chunk] | Observable[str]) -> Observable[_M]:
         def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
-            return _handlers(source, downstream, tool, lambda: GrowingValue(adapter))
+            turn = turn_of(source)
+            has_output = turn is not None and turn._output is not None
+            read = OUTPUT_TOOL if tool is None and has_output else tool
+            return _handlers(source, downstream, read, lambda: GrowingValue(adapter))
 
         return Stage(source, attach)
 

@@ -27,7 +27,8 @@ def ask(prompt: Prompt, options: SessionOptions | None = None) -> Turn:
     Example:
         print((await ask("What is in this folder?").pipe(cc.to_response())).content)
     """
-    return Turn(_OneShot(ClaudeSession(options)), checked_prompt(prompt))
+    output = options.output if options is not None else None
+    return Turn(_OneShot(ClaudeSession(options)), checked_prompt(prompt), output=output)
 
 
 def run(prompt: Prompt, options: SessionOptions | None = None) -> SessionResponse:

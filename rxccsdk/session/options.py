@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from rxccsdk.session.structure import schema_of
 from rxccsdk.transport.sdk import sdk_option_names
 
 Backend = Literal["auto", "claude-code-sdk", "claude-agent-sdk"]
@@ -47,6 +48,8 @@ class SessionOptions(BaseModel):
         interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
         backend: which SDK to use; "auto" takes `claude-agent-sdk` where it is installed.
         survive: let the agent go on when this process dies; without, it is ended, however the process dies.
+        output: a pydantic model, or the JSON schema of an object, that the answer is to fit: then the
+            response has `structured` and `parsed`.
         ask: who decides about permissions, questions and plans: "sdk" leaves them to
             `sdk_options.can_use_tool` and the CLI's own rules; "stream" makes each an `AskChunk` that waits
             for `session.answer`, however long.
@@ -83,8 +86,21 @@ class SessionOptions(BaseModel):
     interrupt_timeout: float = Field(default=5.0, gt=0)
     backend: Backend = "auto"
     survive: bool = False
+    output: Any = None
     ask: Literal["sdk", "stream"] = "sdk"
     sdk_options: Any = Field(default=None, repr=False)
+
+    @field_validator("output")
+    @classmethod
+    def _check_output(cls, output: Any) -> Any:
+        if output is not None:
+            schema_of(output)
+        return output
+
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON schema of `output`."""
+        return schema_of(self.output) if self.output is not None else None
 
     @model_validator(mode="before")
     @classmethod

@@ -122,12 +122,18 @@ class SessionResponse(BaseModel):
     retryable: bool = False
     resets_at: float | None = None
     _pieces: Iterable[str] = ()
+    _parsed: Any = None
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def content(self) -> str:
         """The main agent's text, joined when it is first read."""
         return "".join(self._pieces)
+
+    @property
+    def parsed(self) -> Any:
+        """The instance of `SessionOptions(output=Model)`; `None` where nothing fits it."""
+        return self._parsed
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -140,6 +140,7 @@ class ClaudeSession(Controls):
             on_dispose=on_dispose,
             replay=replay,
             max_output_tokens=max_output_tokens,
+            output=self.options.output,
             session=self,
         )
 

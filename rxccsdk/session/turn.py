@@ -19,6 +19,7 @@ from rxccsdk.session.limits import TokenLimit
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.structure import put_parsed
 from rxccsdk.text.clock import call_on, running_loop
 from rxccsdk.text.flow import Source
 from rxccsdk.text.leave import iterate
@@ -60,6 +61,7 @@ class Turn(Source[Chunk]):
         on_dispose: Literal["interrupt", "finish"] = "interrupt",
         replay: bool = True,
         max_output_tokens: int | None = None,
+        output: Any = None,
         session: object = None,
     ) -> None:
         super().__init__()
@@ -70,6 +72,7 @@ class Turn(Source[Chunk]):
         self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._conductor = conductor
+        self._output = output  # the model or schema that the answer is to fit
         self._session = session  # a session that only its turns refer to is not dropped
         self._on_dispose = on_dispose
         self._replay = replay
@@ -103,6 +106,8 @@ class Turn(Source[Chunk]):
         """The turn reduced, as far as it has come."""
         response = self._log.response(self._backend, self._because)
         response.warnings.extend(self._conductor.warnings)
+        if self._output is not None:
+            put_parsed(response, self._output)
         return response
 
     async def interrupt(self) -> None:

@@ -42,6 +42,8 @@ class ClaudeAgentDriver:
             "cli_path": options.cli_path,
             "max_budget_usd": options.max_budget_usd,
         }
+        if options.output_schema is not None:
+            ours["output_format"] = {"type": "json_schema", "schema": options.output_schema}
         always: dict[str, Any] = {
             "include_partial_messages": options.partial_messages,
             "forward_subagent_text": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextvars import ContextVar
 from dataclasses import replace
@@ -41,6 +42,10 @@ class ClaudeCodeDriver:
             flags.setdefault("session-id", session_id)
         if options.max_budget_usd is not None:
             flags["max-budget-usd"] = str(options.max_budget_usd)
+        if options.output_schema is not None:
+            if "json-schema" in flags:
+                raise ValueError("output is set in SessionOptions and, as json-schema, in sdk_options.")
+            flags["json-schema"] = json.dumps(options.output_schema)
         self.options: ClaudeCodeOptions = merged(
             given,
             shared_options(options),
