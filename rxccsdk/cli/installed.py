@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import json
 import os
@@ -63,7 +64,7 @@ def ask_cli(backend: str, path: str) -> Cli:
         path: where it is.
     """
     driver = _driver(backend)
-    env = driver.environment() if driver is not None else dict(os.environ)
+    env = asyncio.run(driver.environment()) if driver is not None else dict(os.environ)
     code, said = _run([path, "--version"], env)
     if code != 0:
         return Cli(path, None, None, "", problem=said or f"exit code {code}")

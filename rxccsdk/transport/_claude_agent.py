@@ -24,6 +24,10 @@ from rxccsdk.transport.sdk import (
     shared_options,
 )
 
+# What names the program to whoever reads the API's requests: said by it, or found by the SDK.
+_APP = "CLAUDE_AGENT_SDK_CLIENT_APP"
+_DERIVED_APP = "CLAUDE_AGENT_SDK_DERIVED_CLIENT_APP"
+
 
 class ClaudeAgentDriver:
     """Starts and answers the CLI as claude-agent-sdk 0.2 does.
@@ -58,6 +62,24 @@ class ClaudeAgentDriver:
 
     def command(self) -> list[str]:
         """Return the command line the SDK would start."""
+        return self._transport()._build_command()
+
+    async def environment(self) -> dict[str, str]:
+        """Return the environment the SDK would start it in."""
+        given = self.options
+        env = {**inherited_environment(given.cwd), **given.env}
+        env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
+        env.pop(_DERIVED_APP, None)  # of an SDK around this program
+        if getattr(given, "client_app", None) is not None:
+            env[_APP] = given.client_app
+        derive = getattr(self._transport(), "_derive_client_app", None)
+        if _APP not in env and derive is not None and (derived := await derive()) is not None:
+            env[_DERIVED_APP] = derived
+        if given.enable_file_checkpointing:
+            env["CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING"] = "true"
+        return env
+
+    def _transport(self) -> SubprocessCLITransport:
         configured = self.options
         if configured.can_use_tool is not None:
             configured = replace(configured, permission_prompt_tool_name="stdio")
@@ -67,15 +89,7 @@ class ClaudeAgentDriver:
                 transport._cli_path = transport._find_cli()
             except SdkCLINotFoundError as error:
                 raise CLINotFoundError(f"No Claude Code CLI was found. {INSTALL_HINT}") from error
-        return transport._build_command()
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment the SDK would start it in."""
-        env = {**inherited_environment(self.options.cwd), **self.options.env}
-        env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
-        if self.options.enable_file_checkpointing:
-            env["CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING"] = "true"
-        return env
+        return transport
 
     def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
         """Return the SDK's own `query()`, over our transport."""

@@ -67,7 +67,7 @@ class ClaudeCodeDriver:
             raise CLINotFoundError(f"No Claude Code CLI was found. {INSTALL_HINT}") from error
         return transport._build_command()
 
-    def environment(self) -> dict[str, str]:
+    async def environment(self) -> dict[str, str]:
         """Return the environment the SDK would start it in."""
         return {**inherited_environment(self.options.cwd), **self.options.env}
 

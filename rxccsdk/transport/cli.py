@@ -64,7 +64,7 @@ class CliTransport:
             CLINotFoundError: there is no CLI, or it cannot be executed.
             SessionCrashedError: it ended before it was ready, or took longer than `connect_timeout`.
         """
-        argv, env = self._texts.replace(self._driver.command()), self._driver.environment()
+        argv, env = self._texts.replace(self._driver.command()), await self._driver.environment()
         self.session_id = settled_session_id(argv)
         self._receive, self._lost = receive, lost
         loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -92,7 +93,7 @@ class SdkDriver(Protocol):
     def command(self) -> list[str]:
         """Return the command line the SDK would start."""
 
-    def environment(self) -> dict[str, str]:
+    async def environment(self) -> dict[str, str]:
         """Return the environment it would start it in."""
 
     def query(self, prompts: AsyncGenerator[Frame, None], transport: SdkTransport) -> AsyncIterator[Any]:
@@ -171,12 +172,25 @@ def permission_tool(options: LaunchOptions) -> dict[str, str]:
 
 
 def inherited_environment(cwd: Path | str | None) -> dict[str, str]:
-    """This process's environment, as the SDKs pass it on."""
+    """Return this process's environment, as the SDKs pass it on, and the trace it is part of."""
     # CLAUDECODE would make the CLI believe that it runs inside another one.
     env = {name: value for name, value in os.environ.items() if name != "CLAUDECODE"}
     if cwd is not None:
         env["PWD"] = str(cwd)
+    if trace := trace_context():
+        env.pop("TRACESTATE", None)  # of another trace
+        env |= trace
     return {**SDK_ENVIRONMENT, **env, "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
+
+
+def trace_context() -> dict[str, str]:
+    """Return what hangs the CLI's spans under the current OpenTelemetry span, by environment variables."""
+    carrier: dict[str, str] = {}
+    with contextlib.suppress(Exception):  # tracing never keeps a session from starting
+        from opentelemetry import propagate
+
+        propagate.inject(carrier)
+    return {name.upper(): value for name, value in carrier.items()} if "traceparent" in carrier else {}
 
 
 def continues(options: LaunchOptions) -> bool:
