@@ -74,7 +74,7 @@ class ClaudeAgentDriver:
             env[_APP] = given.client_app
         derive = getattr(self._transport(), "_derive_client_app", None)
         if _APP not in env and derive is not None and (derived := await derive()) is not None:
-            env[_DERIVED_APP] = derived
+            env[_DERIVED_APP] = str(derived)
         if given.enable_file_checkpointing:
             env["CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING"] = "true"
         return env
