@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from rxccsdk import (
 )
 from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
 from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
-from rxccsdk.transport import Exit
+from rxccsdk.transport import Exit, cassette
 from rxccsdk.transport.cassette import Cassette, read_cassette
 from rxccsdk.transport.recorder import Recorder
 from rxccsdk.wire.frames import decode
@@ -144,6 +145,53 @@ def test_recording_where_nothing_can_be_written(tmp_path: Path) -> None:
         Recorder(tmp_path / "missing" / "tape.jsonl").open("claude-agent-sdk")
 
 
+def test_a_recording_is_its_owners_and_follows_no_link(tmp_path: Path) -> None:
+    tape, link, pipe = tmp_path / "tape.jsonl", tmp_path / "link", tmp_path / "pipe"
+    tape.write_text("of before")
+    tape.chmod(0o644)
+    recorder = Recorder(tape)
+    recorder.open("x")
+    recorder.close()
+    assert tape.stat().st_mode & 0o777 == 0o600
+    assert "of before" not in tape.read_text()
+    link.symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(pipe)
+    for path in (link, pipe, tmp_path):
+        with pytest.raises(CassetteError, match="Cannot record to"):
+            Recorder(path).open("x")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(CassetteError, match="it is a pipe"):
+        Recorder(pipe).open("x")
+    os.close(reader)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_each_line_is_on_the_disk_before_the_next_comes(tmp_path: Path) -> None:
+    """What a crash of the program leaves: all that had passed, also before the CLI has said its version."""
+    path, recorder = tmp_path / "tape.jsonl", Recorder(tmp_path / "tape.jsonl")
+    recorder.open("x")
+    prompt = json.dumps({"type": "user", "uuid": "u", "message": {"role": "user", "content": "go"}}).encode()
+    recorder.sent(prompt, 1.0)
+    assert [turn.prompt for turn in read_cassette(path).turns] == ["go"]
+    for number in range(3):
+        frame = {"type": "odd", "number": number, "claude_code_version": f"2.{number}"}
+        recorder.received(json.dumps(frame).encode() + b"\n", 2.0 + number)
+        tape = read_cassette(path)
+        assert played(tape.turns[0].lines)[-1] == (1.0 + number, frame)
+        assert tape.cli_version == "2.0"
+    recorder.close()
+
+
+@pytest.mark.parametrize("version", ["x" * 100, "\x1b\n'\"", "é" * 30])
+def test_a_version_of_any_length_damages_no_header(tmp_path: Path, version: str) -> None:
+    def write(recorder: Recorder) -> None:
+        recorder.received(json.dumps({"type": "a", "claude_code_version": version}).encode() + b"\n", 1.0)
+
+    tape = record(tmp_path / "tape.jsonl", write)
+    assert tape.cli_version in (version, None)
+    assert len(tape.opening) == 1
+
+
 # -- what is damaged --------------------------------------------------------------------------------------
 
 
@@ -168,6 +216,74 @@ def test_another_format_version(tmp_path: Path) -> None:
 def test_what_is_nested_too_deep(tmp_path: Path) -> None:
     deep = b'{"t": 0, "in": {"type": "x", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}\n"
     assert "line 2" in damaged(tmp_path / "x", b'{"rxccsdk_cassette": 1}\n' + deep)
+
+
+HEADER = b'{"rxccsdk_cassette": 1}\n'
+NESTED = b"[" * 900 + b"]" * 900
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"t": 1e308, "in": {"type": "x"}}',
+        b'{"t": -1.0, "in": {"type": "x"}}',
+        b'{"t": 1' + b"0" * 5000 + b', "in": {"type": "x"}}',
+        b'{"t": 1, "in": {"type": "x", "a": 1' + b"0" * 5000 + b"}}",
+        b"\x00" * 5000,
+        b'{"t": 1, "in": {"type": "\xff\xfe',
+        b"\xff\xfe" * 5000,
+    ],
+)
+def test_an_absurd_line_is_named(tmp_path: Path, line: bytes) -> None:
+    assert ", line 2: this is no recorded frame" in damaged(tmp_path / "x", HEADER + line + b"\n" + line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"t": 1, "out": {"type": "user", "message": ' + NESTED + b"}}",
+        b'{"t": 1, "out": {"type": "user", "message": {"content": ' + NESTED + b"}}}",
+        b'{"t": 1, "out": {"type": ["user"], "uuid": {}}}',
+        b'{"t": 1, "in": {"type": "x", "a": ' + NESTED + b"}}",
+        b'{"t": 1, "in": {"type": "x", "a": "\xff\xfe"}}',
+        b'{"t": 1, "in": {"type": "result", "total_cost_usd": 1e400}}',
+    ],
+)
+def test_odd_frames_play(tmp_path: Path, line: bytes) -> None:
+    async def play() -> None:
+        async with asyncio.timeout(5), ClaudeSession.replay(path, speed=INF) as session:
+            with contextlib.suppress(CassetteError, SessionCrashedError):
+                await session.query("go", stream=False)
+
+    path = tmp_path / "x"
+    path.write_bytes(HEADER + line + b"\n")
+    asyncio.run(play())
+
+
+def test_a_line_without_an_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vast = tmp_path / "vast.jsonl"
+    for beginning, words in ((b"", "line 1"), (HEADER, "line 2: this line is longer than 64 MiB")):
+        vast.write_bytes(beginning)
+        os.truncate(vast, 900 << 20)  # sparse: it takes no room on the disk
+        tracemalloc.start()
+        with pytest.raises(CassetteError, match=words):
+            read_cassette(vast)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 300 << 20
+    monkeypatch.setattr(cassette, "_MOST", 10)
+    vast.write_bytes(HEADER + b'{"t":1,"in":{"type":"x"}}\n' * 10)
+    with pytest.raises(CassetteError, match="line 11: this line is one more than 10"):
+        read_cassette(vast)
+
+
+def test_what_cannot_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    for path in (tmp_path / "itself", Path("null\0"), Path("x" * 5000)):
+        with pytest.raises(CassetteError, match="Cannot read the cassette"):
+            read_cassette(path)
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ The environment is never written.
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,11 @@ from rxccsdk.wire.events import NewSessionId
 from rxccsdk.wire.frames import decode
 
 VERSION = 1
-_LARGEST = 1 << 30  # bytes: a cassette is held in memory
+# A cassette is held in memory.
+_LARGEST = 1 << 30  # bytes
+_LONGEST = 1 << 26  # bytes of a line
+_MOST = 5_000_000  # lines: a short one costs more than its bytes
+_LATEST = 366 * 86_400.0  # seconds
 
 
 class _Exit(msgspec.Struct):
@@ -85,25 +91,26 @@ def read_cassette(path: Path) -> Cassette:
     Raises:
         CassetteError: it is missing, damaged, or of a version this library cannot play. It names the line.
     """
-    lines = _contents(path).split(b"\n")
-    rest = lines.pop()
-    tape = _read_header(path, lines[0] if lines else rest)
-    connection = Connection()  # shows whether each turn ends: one that does not would never be over
-    connection.takes_asks = tape.takes_asks
-    for number, line in enumerate(lines[1:], start=2):
-        _read_entry(tape, connection, number, line)
-    if lines and _entry(rest) is not None:  # whole but for its newline
-        _read_entry(tape, connection, len(lines) + 1, rest)
-        rest = b""
-    if rest or (tape.exit is None and connection.turn is not None):
-        tape.exit = Exit(f"The recording is cut off here: {path}, behind line {len(lines)}.")
+    with closing(_lines(path)) as lines:
+        _, first = next(lines)
+        tape = _read_header(path, first.removesuffix(b"\n"))
+        connection = Connection()  # shows whether each turn ends: one that does not would never be over
+        connection.takes_asks = tape.takes_asks
+        number, is_whole = 1, first.endswith(b"\n")
+        for number, line in lines:
+            is_whole = line.endswith(b"\n") or _entry(line) is not None  # whole but for its newline
+            if is_whole:
+                _read_entry(tape, connection, number, line.removesuffix(b"\n"))
+    if not is_whole or (tape.exit is None and connection.turn is not None):
+        whole = number if is_whole else number - 1
+        tape.exit = Exit(f"The recording is cut off here: {path}, behind line {whole}.")
     if tape.exit is None and not connection.is_ready:
         tape.exit = Exit("The recording ends here, in the middle of a turn of the CLI's own.")
     return tape
 
 
-def _contents(path: Path) -> bytes:
-    """Return what is in the file; what would block, or never end, is refused."""
+def _lines(path: Path) -> Generator[tuple[int, bytes], None, None]:
+    """Yield the file's numbered lines, at least one; what would block, or never end, is refused."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
@@ -112,9 +119,19 @@ def _contents(path: Path) -> bytes:
             if status.st_size > _LARGEST:
                 size, limit = status.st_size >> 20, _LARGEST >> 20
                 raise CassetteError(f"Cannot read the cassette {path}: {size} MiB are more than {limit}.")
-            return file.read(_LARGEST)
+            for number in count(1):
+                line = file.readline(_LONGEST + 1)
+                if len(line) > _LONGEST or (line and number > _MOST):
+                    what = "is longer than 64 MiB" if len(line) > _LONGEST else f"is one more than {_MOST:,}"
+                    raise CassetteError(f"{path}, line {number}: this line {what}.")
+                if line or number == 1:
+                    yield number, line
+                if not line:
+                    return
     except OSError as error:
         raise CassetteError(f"Cannot read the cassette {path}: {error.strerror or error}") from error
+    except ValueError as error:  # a null character in its name
+        raise CassetteError(f"Cannot read the cassette {path}: {error}") from error
 
 
 def _read_header(path: Path, line: bytes) -> Cassette:
@@ -157,8 +174,10 @@ def _keep(tape: Cassette, connection: Connection, at: float, line: bytes) -> Non
 
 
 def _begin_turn(tape: Cassette, connection: Connection, frame: Frame, at: float) -> None:
-    message = frame.get("message") or {}
-    turn = RecordedTurn(message.get("content"), str(frame.get("uuid")), at)
+    message = frame.get("message")
+    turn = RecordedTurn(
+        message.get("content") if isinstance(message, dict) else None, str(frame.get("uuid")), at
+    )
     connection.begin(turn.uuid)
     tape.turns.append(turn)
 
@@ -174,7 +193,7 @@ def _entry(line: bytes) -> _Entry | None:
         entry = _decode_entry(line)
     except (ValueError, RecursionError):
         entry = _entry_patiently(line)
-    if entry is None or not math.isfinite(entry.t):
+    if entry is None or not 0.0 <= entry.t <= _LATEST:
         return None
     raw = entry.received or entry.sent
     is_frame = raw is not None and bytes(raw).lstrip().startswith(b"{")

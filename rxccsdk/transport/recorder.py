@@ -17,9 +17,13 @@ from rxccsdk.wire.frames import LineFramer, decode
 
 _log = logging.getLogger("rxccsdk")
 
+_ROOM = 60  # bytes in the header for what is known later: the CLI's version
+
 
 class Recorder:
-    """Writes a cassette. Its header waits for the CLI's version, which comes with the first answer.
+    """Writes a cassette, each line through to the file.
+
+    The CLI's version comes with the first answer: it is put into the header that is there.
 
     Args:
         path: the file.
@@ -29,9 +33,8 @@ class Recorder:
         self._path = path
         self._file: RawIOBase | None = None
         self._framer = LineFramer()
-        self._waiting: list[bytes] | None = []
-        self._sdk = ""
-        self._takes_asks = False
+        self._header: dict[str, object] = {}
+        self._header_size = 0
         self._started = 0.0
         self.failure: str | None = None  # why it stopped recording
 
@@ -45,15 +48,23 @@ class Recorder:
         Raises:
             CassetteError: it cannot be written.
         """
-        self._sdk, self._takes_asks = sdk, takes_asks
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
             # What is recorded is private, as the session was.
             self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=0)  # noqa: SIM115
-            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            mode = os.fstat(self._file.fileno()).st_mode
+            if stat.S_ISREG(mode):
                 os.fchmod(self._file.fileno(), 0o600)
         except OSError as error:
             raise CassetteError(f"Cannot record to {self._path}: {error.strerror or error}") from error
+        if stat.S_ISFIFO(mode):
+            self.close()
+            raise CassetteError(f"Cannot record to {self._path}: it is a pipe, whose reader may be slow.")
+        self._header = {"rxccsdk_cassette": VERSION, "cli_version": None, "sdk": sdk}
+        if takes_asks:
+            self._header["takes_asks"] = True
+        self._header_size = len(json.dumps(self._header)) + _ROOM
+        self._write(self._header_line())
 
     def sent(self, line: bytes, now: float) -> None:
         """Record a line that was written to the CLI."""
@@ -65,8 +76,8 @@ class Recorder:
             frame = decode(line)
             if frame is None or frame.get("type") == "control_response":
                 continue  # the answer to `initialize` has the account in it, and a replay needs none
-            if self._waiting is not None and frame.get("claude_code_version"):
-                self._write_header(str(frame["claude_code_version"]))
+            if self._header.get("cli_version") is None and frame.get("claude_code_version"):
+                self._note_version(str(frame["claude_code_version"]))
             try:
                 line.decode()
             except UnicodeDecodeError:
@@ -79,10 +90,8 @@ class Recorder:
         self._record(b"exit", json.dumps(fields).encode(), now)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Close the file."""
         if self._file is not None:
-            if self._waiting is not None:
-                self._write_header(None)
             file, self._file = self._file, None
             try:
                 file.close()
@@ -91,17 +100,17 @@ class Recorder:
 
     def _record(self, kind: bytes, line: bytes, now: float) -> None:
         self._started = self._started or now
-        entry = b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip())
-        if self._waiting is not None:
-            self._waiting.append(entry)
-        else:
-            self._write(entry)
+        self._write(b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip()))
 
-    def _write_header(self, cli_version: str | None) -> None:
-        header = {"rxccsdk_cassette": VERSION, "cli_version": cli_version, "sdk": self._sdk}
-        header |= {"takes_asks": True} if self._takes_asks else {}
-        waiting, self._waiting = self._waiting or [], None
-        self._write(json.dumps(header).encode() + b"\n" + b"".join(waiting))
+    def _header_line(self) -> bytes:
+        return json.dumps(self._header).encode().ljust(self._header_size) + b"\n"
+
+    def _note_version(self, version: str) -> None:
+        self._header["cli_version"] = version
+        line = self._header_line()
+        if self._file is not None and len(line) == self._header_size + 1:
+            with contextlib.suppress(OSError):  # a device has no beginning to go back to
+                os.pwrite(self._file.fileno(), line, 0)
 
     def _write(self, data: bytes) -> None:
         """Write through. A file that fails ends the recording, and nothing else."""
