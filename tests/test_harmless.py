@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import reactivex as rx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
 from rxccsdk import (
     Chunk,
+    ClaudeSession,
     ResultChunk,
     SessionCrashedError,
+    SessionOptions,
     SessionResponse,
     SystemChunk,
     TextChunk,
@@ -30,10 +35,12 @@ from rxccsdk import operators as cc
 from rxccsdk.chunk_json import chunk_classes, to_json
 from rxccsdk.cli.output import Output
 from rxccsdk.cli.running import complain
-from rxccsdk.cli.views import summary
+from rxccsdk.cli.views import make_view, summary
 from rxccsdk.display.figures import figures_table
 from rxccsdk.display.live import LiveDisplay
+from rxccsdk.testing import ScriptedCli, text_turn
 from rxccsdk.text.harmless import harmless
+from tests.cli_processes import COMMAND, terminal
 
 HOSTILE = st.text(
     st.sampled_from("a\x1b\x07\x9b\r\n\t\x7f\u202e\u2066\u200d\ufe0f👩🏽\u200f\ud800\U000e0041]52;c[2J")
@@ -44,6 +51,20 @@ HOSTILE = st.text(
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class TerminalOfBytes(io.TextIOWrapper):
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", newline="")
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def written(self) -> str:
+        self.flush()
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode("utf-8", "surrogatepass")
 
 
 @given(HOSTILE)
@@ -75,7 +96,16 @@ def test_a_terminal_is_not_steered_and_a_file_is_exact() -> None:
     assert file.getvalue() == text
 
 
-EVIL = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202ee\u2066v\U000e0041il\r"
+async def test_what_a_query_prints_is_harmless(tmp_path: Path) -> None:
+    screen = Terminal()
+    with ScriptedCli(tmp_path / "cli", [text_turn(EVIL, pieces=4)]) as cli, mock.patch("sys.stdout", screen):
+        async with ClaudeSession(SessionOptions(cli_path=cli.path, stream_output=True)) as session:
+            response = await session.query("go")
+    assert response.content == EVIL
+    assert screen.getvalue() == harmless(EVIL) + "\n"
+
+
+EVIL = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202ee\u2066v\U000e0041i\x7fl\r"
 _STEERS = re.compile(
     "[\x00-\x08\x0b-\x0d\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 )
@@ -88,14 +118,14 @@ def steering(shown: str) -> list[str]:
     return _STEERS.findall(re.sub("\r(?=\x1b|$)", "", plain)) + _HOSTILE_ESCAPE.findall(shown)
 
 
-def hostile(kind: type[Chunk], **known: Any) -> Chunk:
+def hostile(kind: type[Chunk], evil: str = EVIL, **known: Any) -> Chunk:
     """A chunk with evil in every field that has words, also inside frames."""
-    deep = {EVIL: EVIL, "text": EVIL, "type": "text", "cwd": EVIL, "permissionMode": EVIL, "error": EVIL}
-    values: dict[str, Any] = {"str": EVIL, "Any": [deep], "dict": deep, "Frame": deep, "bool": True}
+    deep = {evil: evil, "text": evil, "type": "text", "cwd": evil, "permissionMode": evil, "error": evil}
+    values: dict[str, Any] = {"str": evil, "Any": [deep], "dict": deep, "Frame": deep, "bool": True}
     values |= {
-        "tuple[str": (EVIL,),
+        "tuple[str": (evil,),
         "tuple[int": (0,),
-        "tuple[dict": ({"tool_name": EVIL, "tool_use_id": "?"},),
+        "tuple[dict": ({"tool_name": evil, "tool_use_id": "?"},),
     }
     fields = {}
     for field in kind.__struct_fields__:
@@ -103,27 +133,22 @@ def hostile(kind: type[Chunk], **known: Any) -> Chunk:
             of = kind.__annotations__[field].removeprefix("Literal").split(" |")[0]
             fields[field] = next((value for name, value in values.items() if of.startswith(name)), None)
             if fields[field] is None:
-                fields[field] = EVIL if of.startswith("[") else 1
+                fields[field] = evil if of.startswith("[") else 1
     return kind(**{**fields, **known})
 
 
-def hostile_turns() -> Iterator[list[Chunk]]:
-    calls = [hostile(ToolUseChunk, id="t", name="Bash"), hostile(ToolUseChunk, id="a", name="Agent")]
-    results = [
-        hostile(ToolResultChunk, tool_use_id="t"),
-        hostile(ToolResultChunk, tool_use_id="a", content=EVIL),
-    ]
-    inside = [hostile(TextChunk), hostile(ToolUseChunk, id="u")]
+def hostile_turns(evil: str = EVIL) -> Iterator[list[Chunk]]:
+    def make(kind: type[Chunk], **known: Any) -> Chunk:
+        return hostile(kind, evil, **known)
+
+    calls = [make(ToolUseChunk, id="t", name="Bash"), make(ToolUseChunk, id="a", name="Agent")]
+    results = [make(ToolResultChunk, tool_use_id="t"), make(ToolResultChunk, tool_use_id="a", content=evil)]
+    inside = [make(TextChunk), make(ToolUseChunk, id="u")]
     for kind in chunk_classes().values():
-        yield [*calls, hostile(kind), *(replace(chunk, agent="a") for chunk in inside), *results]
-        yield [*calls, replace(hostile(kind), agent=EVIL), hostile(ResultChunk)]
+        yield [*calls, make(kind), *(replace(chunk, agent="a") for chunk in inside), *results]
+        yield [*calls, replace(make(kind), agent=evil), make(ResultChunk)]
     for subtype in ("init", "api_retry", "permission_denied", "status"):
-        yield [
-            *calls,
-            hostile(SystemChunk, subtype=subtype),
-            *results,
-            hostile(ResultChunk, subtype="error_x"),
-        ]
+        yield [*calls, make(SystemChunk, subtype=subtype), *results, make(ResultChunk, subtype="error_x")]
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -155,3 +180,84 @@ def test_errors_and_json_on_a_terminal_are_harmless(capsysbinary: pytest.Capture
     assert not steering(written.out.decode())
     for line, kind in zip(written.out.splitlines(), chunk_classes().values(), strict=True):
         assert json.loads(line) == json.loads(to_json(hostile(kind)))
+
+
+FLAGS = [(), ("plain",), ("quiet",), ("as_json",)]
+
+
+@settings(max_examples=15)
+@given(
+    evil=HOSTILE.filter(bool),
+    flags=st.sampled_from(FLAGS),
+    which=st.integers(0, 200),
+    stdout_is_terminal=st.booleans(),
+)
+def test_no_view_lets_words_steer_a_terminal(
+    evil: str, flags: tuple[str, ...], which: int, stdout_is_terminal: bool
+) -> None:
+    """Also where the answer goes to a pipe, and the rest to a terminal."""
+    turns = list(hostile_turns(evil))
+    out, err = TerminalOfBytes(), TerminalOfBytes()
+    with (
+        mock.patch("sys.stdout", out if stdout_is_terminal else io.TextIOWrapper(io.BytesIO())),
+        mock.patch("sys.stderr", err),
+        mock.patch.dict(os.environ, {"TERM": "dumb"}),
+    ):
+        chosen = {name: name in flags for name in ("plain", "quiet", "as_json")}
+        with make_view(**chosen, on_closed=lambda: None) as view:
+            for chunks in (turns[which % len(turns)], turns[-1]):
+                view.begin(evil)
+                for chunk in chunks:
+                    view.show(chunk)
+                view.say(evil)
+                view.end(cc_response(chunks), f"to go on: {evil}")
+    for shown in (out.written, err.written):
+        assert "\x1b" not in shown, "this terminal has no sequences of its own"
+        assert not set(_STEERS.findall(re.sub("\r(?=\n|\x1b|$)", "", shown))), shown
+
+
+def in_a_terminal(*arguments: str, **extra: str) -> str:
+    with terminal(*COMMAND, *arguments, **extra) as shown:
+        shown.end()
+        return shown.output
+
+
+@pytest.mark.parametrize("flags", [(), ("--plain",), ("--quiet",), ("--json",)], ids=str)
+def test_a_hostile_recording_does_a_terminal_no_harm(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    frames = [
+        {"type": "system", "subtype": "init", "session_id": EVIL, "claude_code_version": EVIL, "model": EVIL},
+        *text_turn(EVIL, pieces=3),
+    ]
+    for frame in frames:
+        frame.setdefault("uuid", EVIL)
+    path = tmp_path / "evil.jsonl"
+    prompt = {"type": "user", "uuid": "u", "message": {"role": "user", "content": f"# {EVIL}"}}
+    entries: list[Any] = [{"rxccsdk_cassette": 1, "sdk": EVIL, "cli_version": EVIL}, {"t": 0, "out": prompt}]
+    entries += [{"t": 0.1, "in": frame} for frame in frames]
+    entries.append({"t": 0.2, "exit": {"reason": EVIL, "code": 3, "stderr": [EVIL]}})
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    shown = in_a_terminal("replay", str(path), *flags)
+    assert "aGk=" in shown
+    assert not steering(shown)
+
+
+@pytest.mark.parametrize(
+    "damage", ["{EVIL}\n", '{"rxccsdk_cassette": "EVIL"}\n', '{"rxccsdk_cassette": 1}\nEVIL\n']
+)
+def test_a_damaged_recording_does_a_terminal_no_harm(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / ("x" + EVIL.replace("\r", ""))
+    path.write_text(damage.replace("EVIL", EVIL))
+    shown = in_a_terminal("replay", str(path))
+    assert "rxccsdk: " in shown
+    assert not steering(shown)
+
+
+def test_a_hostile_cli_does_the_doctor_s_terminal_no_harm(tmp_path: Path) -> None:
+    folder = tmp_path / EVIL.replace("/", "")
+    folder.mkdir()
+    for name in ("claude", "node"):
+        (folder / name).write_text(f"#!/bin/sh\nprintf '%s' '1.0{EVIL} {EVIL}'\n")
+        (folder / name).chmod(0o755)
+    shown = in_a_terminal("doctor", PATH=f"{folder}{os.pathsep}{os.environ['PATH']}", TERM="xterm")
+    assert "aGk=" in shown
+    assert not steering(shown)

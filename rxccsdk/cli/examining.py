@@ -135,6 +135,6 @@ def _show(found: Findings, console: Console) -> None:
     if found.remedies:
         console.print(Text("\nTo mend it:", "bold"))
         for remedy, purpose in found.remedies.items():
-            console.print(Text.assemble(f"  {remedy}", (f"  # {purpose}", "dim")), soft_wrap=True)
+            console.print(Text.assemble(f"  {harmless(remedy)}", (f"  # {purpose}", "dim")), soft_wrap=True)
     elif found.well:
         console.print(Text('\nAll is well: rxccsdk ask "Hello"', "green"))

@@ -127,7 +127,8 @@ async def _run(work: Work) -> int:
 def complain(words: str) -> None:
     """Say on standard error what is wrong."""
     with contextlib.suppress(OSError):
-        typer.secho(f"rxccsdk: {harmless(words)}", err=True, fg="red" if _is_colourful(sys.stderr) else None)
+        line = f"rxccsdk: {harmless(words)}"
+        typer.echo(typer.style(line, fg="red") if _is_colourful(sys.stderr) else line, err=True)
 
 
 def _is_colourful(file: Any) -> bool:

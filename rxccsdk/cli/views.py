@@ -157,7 +157,7 @@ class LiveView:
         self._display.print(Text())
         self._display.print(Text(summary(response), "dim"))
         if hint:
-            self._display.print(Text(hint, "dim"))
+            self._display.print(Text(harmless(hint), "dim"))
 
 
 class AnswerView:
@@ -216,7 +216,7 @@ class AnswerView:
         self._chunks.on_completed()
         self._output.end_line()
         if self._beside.detail == "activity":
-            self._beside.print(Text("\n".join(filter(None, (summary(response), hint))), "dim"))
+            self._beside.print(Text("\n".join(filter(None, (summary(response), harmless(hint)))), "dim"))
 
 
 class QuietView:
