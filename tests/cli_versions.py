@@ -17,11 +17,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
 CLI_VARIABLE = "RXCCSDK_TESTS_CLI"
 """The environment variable that names the CLI for the tests with the real one."""
+
+
+def needs_cli(version: str, why: str) -> pytest.MarkDecorator:
+    """Skip a test with a CLI that is older; `why` says what those do."""
+    named = os.environ.get(CLI_VARIABLE)
+    older = named is not None and _numbers(version_of(Path(named))) < _numbers(version)
+    return pytest.mark.skipif(older, reason=f"CLIs before {version} {why}")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
 
 TESTS = ("tests/test_real_cli.py", "tests/test_controls.py", "tests/test_sdk_features.py")
 _CHECKOUT = Path(__file__).parents[1]

@@ -113,7 +113,7 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
 
 @pytest.mark.parametrize(
     ("version", "is_old"),
-    [("2.1.190", True), ("1.0.3", True), ("2.1.191", False), ("2.1.330 (x)", False), ("3.0", False)],
+    [("2.1.221", True), ("1.0.3", True), ("2.1.222", False), ("2.1.330 (x)", False), ("3.0", False)],
 )
 def test_an_old_cli_is_worth_a_note(
     monkeypatch: pytest.MonkeyPatch, capsys: Any, version: str, is_old: bool

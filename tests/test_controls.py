@@ -17,9 +17,11 @@ from rxccsdk import ClaudeSession, ControlError, SessionClosedError, SessionCras
 from rxccsdk import operators as cc
 from rxccsdk.session.controls import Controls
 from rxccsdk.testing import reply, steps, text_turn
+from tests.cli_versions import needs_cli
 from tests.conftest import Real, Scripted
 
 
+@needs_cli("2.1.191", "do not know this request")
 async def test_a_control_request_is_answered_between_turns_and_in_one(real: Real) -> None:
     async with real([reply("Hello").hang()]) as session:
         version = await session.control("get_binary_version")
@@ -55,6 +57,7 @@ async def test_the_model_is_changed_from_the_next_call_on(real: Real) -> None:
     assert first != second
 
 
+@needs_cli("2.1.222", "check the mode in other words")
 async def test_the_permission_mode_is_changed_in_mid_turn(real: Real) -> None:
     write = {"file_path": str(real.folder / "project" / "made.txt"), "content": "x"}
     go_on = threading.Event()
@@ -73,6 +76,7 @@ async def test_the_permission_mode_is_changed_in_mid_turn(real: Real) -> None:
     assert (real.folder / "project" / "made.txt").read_text() == "x"
 
 
+@needs_cli("2.1.306", "do not list the models")
 async def test_the_context_the_models_and_the_servers_are_typed(real: Real) -> None:
     async with real([reply("one")]) as session:
         await session.query("go")

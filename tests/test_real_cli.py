@@ -29,6 +29,7 @@ from rxccsdk import (
 )
 from rxccsdk import operators as cc
 from rxccsdk.testing import Request, http_error, reply
+from tests.cli_versions import needs_cli
 from tests.conftest import Real
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
@@ -100,6 +101,7 @@ async def test_thinking_tools_and_their_results_come_once(real: Real) -> None:
     assert turn.response.content == "I will look. \n\nBoth ran."
 
 
+@needs_cli("2.1.191", "do not forward what sub-agents say")
 async def test_a_foreground_sub_agent_is_seen_and_is_no_part_of_the_answer(real: Real) -> None:
     main = [reply("I ask. ").agent("do A", background=False, id="toolu_A"), reply("Told you.")]
     async with real(main, agents=[reply().thinking("sub hm").text("sub says")]) as session:
@@ -113,6 +115,7 @@ async def test_a_foreground_sub_agent_is_seen_and_is_no_part_of_the_answer(real:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0])
+@needs_cli("2.1.222", "do not name the prompt that a frame belongs to")
 async def test_background_agents_never_leak_into_an_answer(real: Real, delay: float) -> None:
     """In 7 of 9 runs a reader of "the next result" got the injected turn's result as the second answer."""
 
@@ -149,6 +152,7 @@ async def test_background_agents_never_leak_into_an_answer(real: Real, delay: fl
     assert second.status == "completed"
 
 
+@needs_cli("2.1.191", "run agents in the foreground only")
 async def test_what_goes_on_in_the_background_is_told_by_session_chunks(real: Real) -> None:
     done = asyncio.Event()
     launched = threading.Event()  # an agent that is done before that is told of in the turn that launched it
@@ -278,6 +282,7 @@ async def test_interrupt_with_thousands_of_unread_chunks(real: Real) -> None:
         assert (await session.query("again")).content == "second"
 
 
+@needs_cli("2.1.191", "do not name the prompt that a frame belongs to")
 async def test_interrupting_at_random_points_never_spoils_the_next_answer(real: Real) -> None:
     """The issue's 200 times are 100 with each SDK."""
     rng = random.Random(7)
@@ -400,6 +405,7 @@ async def test_denied_tools_are_warned_of(real: Real) -> None:
     assert response.metadata.permission_denials[0]["tool_name"] == "Bash"
 
 
+@needs_cli("2.1.306", "ask to go on in other words")
 async def test_max_tokens_is_continued_without_a_seam(real: Real) -> None:
     async with real([reply("The quick bro").stop("max_tokens"), reply("wn fox.")]) as session:
         turn = session.stream("go")
@@ -420,6 +426,7 @@ async def test_a_command_of_the_cli_answers_with_its_result(real: Real) -> None:
     assert text == response.content
 
 
+@needs_cli("2.1.191", "keep the session id")
 async def test_clear_gives_a_new_session_id(real: Real) -> None:
     async with real([reply("one"), reply("two")]) as session:
         await session.query("a")
@@ -431,6 +438,7 @@ async def test_clear_gives_a_new_session_id(real: Real) -> None:
         assert response.metadata.cost_usd is None or response.metadata.cost_usd > 0
 
 
+@needs_cli("2.1.222", "send content blocks in another form")
 async def test_content_blocks_are_sent_as_they_are(real: Real) -> None:
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": pixel}}
@@ -492,6 +500,7 @@ async def test_closing_while_agents_run_in_the_background_ends_them(real: Real) 
     assert asyncio.get_running_loop().time() - start < 5
 
 
+@needs_cli("2.1.306", "compact in another order")
 async def test_compact_is_a_turn_like_any_other(real: Real) -> None:
     """`/compact` shows user messages whose content is a plain string."""
     async with real([reply("one"), reply("<summary>short</summary>"), reply("three")]) as session:
@@ -521,6 +530,7 @@ async def test_a_session_may_be_closed_in_another_task(real: Real) -> None:
     await asyncio.create_task(session.aclose())
 
 
+@needs_cli("2.1.306", "do not take thinking back")
 async def test_interrupted_thinking_is_taken_back_and_nothing_replaces_it(real: Real) -> None:
     async with real([reply().thinking("hm " * 50, pieces=50).hang(mid_block=True)]) as session:
         turn = session.stream("go")
@@ -569,6 +579,7 @@ async def test_a_recording_of_the_real_cli_replays_the_same_chunks(real: Real, t
         assert copy.response.metadata == turn.response.metadata
 
 
+@needs_cli("2.1.191", "do not know this request")
 async def test_the_cost_so_far_is_told_while_a_turn_runs(real: Real) -> None:
     tool = reply("look ").usage(output_tokens=5000).tool("Bash", {"command": "echo hi", "description": "x"})
     async with real(

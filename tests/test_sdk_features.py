@@ -20,6 +20,7 @@ from rxccsdk import operators as cc
 from rxccsdk.testing import Request, reply, text_turn
 from rxccsdk.transport import _claude_agent, _claude_code
 from rxccsdk.transport.cli import CliTransport
+from tests.cli_versions import needs_cli
 from tests.conftest import Real, Scripted
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
@@ -263,6 +264,7 @@ def test_what_is_private_in_claude_agent_sdk_is_where_we_look_for_it() -> None:
     assert _claude_agent.ClaudeAgentDriver.name == "claude-agent-sdk"
 
 
+@needs_cli("2.1.306", "do not say that they wait for a permission")
 async def test_waiting_for_a_permission_is_no_stall(real: Real) -> None:
     module = sdk(real.backend)
     states: list[str] = []

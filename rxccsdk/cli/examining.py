@@ -87,7 +87,7 @@ def _cli(found: Findings, sdk: str, cli: Cli | None, used: bool) -> None:
     found.add("good", "  its CLI", f"{cli.version}, {cli.path}")
     if _numbers(cli.version or "") < _SURE:
         words = "too old to say which prompt an answer belongs to when it also works in the background"
-        found.add("note", "  its age", words, f"{command_name(cli.path)} update", "2.1.191 or newer")
+        found.add("note", "  its age", words, f"{command_name(cli.path)} update", "2.1.222 or newer")
     if cli.logged_in is None:
         found.add("note", "  login", f"unknown: {cli.login}")
     elif cli.logged_in:

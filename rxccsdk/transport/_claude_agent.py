@@ -71,9 +71,9 @@ class ClaudeAgentDriver:
         env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
         env.pop(_DERIVED_APP, None)  # of an SDK around this program
         if getattr(given, "client_app", None) is not None:
-            env[_APP] = given.client_app
+            env[_APP] = str(given.client_app)
         derive = getattr(self._transport(), "_derive_client_app", None)
-        if _APP not in env and derive is not None and (derived := await derive()) is not None:
+        if _APP not in env and derive is not None and (derived := await derive()):
             env[_DERIVED_APP] = str(derived)
         if given.enable_file_checkpointing:
             env["CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING"] = "true"

@@ -26,7 +26,7 @@ _OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
 _AMBIGUOUS = (
     "This version of the CLI does not name the prompt a frame belongs to, and went on by itself while the "
-    "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.191 on are sure."
+    "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.222 on are sure."
 )
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

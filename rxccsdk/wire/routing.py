@@ -5,7 +5,7 @@ its own, and a prompt may be absorbed by one of those. What tells them apart is 
 sent with, which the versions of the CLI name in different places:
 
 - from 2.1.306 on in every result;
-- from 2.1.191 on in the turn's own result; where a turn of the CLI's own took the prompt up, a
+- from 2.1.222 on in the turn's own result; where a turn of the CLI's own took the prompt up, a
   `command_lifecycle` says that it is completed, and the next result is its own;
 - before that nowhere. A turn then ends at the next result, and from a second `system/init` on, what comes
   belongs to a turn of the CLI's own that runs inside it.
