@@ -57,7 +57,7 @@ async def test_the_model_is_changed_from_the_next_call_on(real: Real) -> None:
     assert first != second
 
 
-@needs_cli("2.1.222", "check the mode in other words")
+@needs_cli("2.1.222", "take any mode")
 async def test_the_permission_mode_is_changed_in_mid_turn(real: Real) -> None:
     write = {"file_path": str(real.folder / "project" / "made.txt"), "content": "x"}
     go_on = threading.Event()
@@ -76,7 +76,7 @@ async def test_the_permission_mode_is_changed_in_mid_turn(real: Real) -> None:
     assert (real.folder / "project" / "made.txt").read_text() == "x"
 
 
-@needs_cli("2.1.306", "do not list the models")
+@needs_cli("2.1.222", "do not list the models")
 async def test_the_context_the_models_and_the_servers_are_typed(real: Real) -> None:
     async with real([reply("one")]) as session:
         await session.query("go")

@@ -405,7 +405,7 @@ async def test_denied_tools_are_warned_of(real: Real) -> None:
     assert response.metadata.permission_denials[0]["tool_name"] == "Bash"
 
 
-@needs_cli("2.1.306", "ask to go on in other words")
+@needs_cli("2.1.306", "do not say that a cut message is continued")
 async def test_max_tokens_is_continued_without_a_seam(real: Real) -> None:
     async with real([reply("The quick bro").stop("max_tokens"), reply("wn fox.")]) as session:
         turn = session.stream("go")
@@ -438,7 +438,7 @@ async def test_clear_gives_a_new_session_id(real: Real) -> None:
         assert response.metadata.cost_usd is None or response.metadata.cost_usd > 0
 
 
-@needs_cli("2.1.222", "send content blocks in another form")
+@needs_cli("2.1.222", "send plain text beside the prompt")
 async def test_content_blocks_are_sent_as_they_are(real: Real) -> None:
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": pixel}}
@@ -500,7 +500,7 @@ async def test_closing_while_agents_run_in_the_background_ends_them(real: Real) 
     assert asyncio.get_running_loop().time() - start < 5
 
 
-@needs_cli("2.1.306", "compact in another order")
+@needs_cli("2.1.306", "do not tell that they compacted")
 async def test_compact_is_a_turn_like_any_other(real: Real) -> None:
     """`/compact` shows user messages whose content is a plain string."""
     async with real([reply("one"), reply("<summary>short</summary>"), reply("three")]) as session:
@@ -530,7 +530,7 @@ async def test_a_session_may_be_closed_in_another_task(real: Real) -> None:
     await asyncio.create_task(session.aclose())
 
 
-@needs_cli("2.1.306", "do not take thinking back")
+@needs_cli("2.1.306", "keep interrupted thinking")
 async def test_interrupted_thinking_is_taken_back_and_nothing_replaces_it(real: Real) -> None:
     async with real([reply().thinking("hm " * 50, pieces=50).hang(mid_block=True)]) as session:
         turn = session.stream("go")

@@ -19,7 +19,7 @@ from rxccsdk.cli.installed import SDKS, Cli, ask_cli, command_name, find_cli, pa
 from rxccsdk.text.harmless import harmless
 
 _MARKS = {"good": ("✓", "ok", "green"), "note": ("!", "!", "yellow"), "bad": ("✗", "MISSING", "red")}
-_SURE = [2, 1, 191]  # from here on frames name their prompt
+_SURE = [2, 1, 222]  # from here on frames name their prompt
 _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
 

@@ -11,6 +11,8 @@ from rxccsdk.errors import ControlError
 if TYPE_CHECKING:
     from rxccsdk.session.turn import Turn
 
+_KINDS = {"Free space": "free", "Autocompact buffer": "buffer"}  # CLIs before 2.1.306 do not say them
+
 
 @dataclass(frozen=True, slots=True)
 class ContextCategory:
