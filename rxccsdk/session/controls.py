@@ -99,7 +99,9 @@ class Controls:
         answer = await self.control("get_context_usage")
         categories = tuple(
             ContextCategory(
-                str(item.get("name")), _count(item.get("tokens")), str(item.get("kind") or "used")
+                str(item.get("name")),
+                _count(item.get("tokens")),
+                str(item.get("kind") or _KINDS.get(str(item.get("name")), "used")),
             )
             for item in _frames(answer.get("categories"))
         )
