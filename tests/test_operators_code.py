@@ -14,6 +14,7 @@ from reactivex import operators as ops
 
 from rxccsdk import Chunk, CodeBlock, RetractedChunk, RxccError
 from rxccsdk import operators as cc
+from rxccsdk.display.markdown import MarkdownRows
 from rxccsdk.testing import reply
 from tests.conftest import Real
 from tests.operator_laws import Hot, Strict, gathered, result, said, within_subscribe
@@ -115,6 +116,32 @@ def test_lists_and_quotes_are_commonmarks(text: str, data: st.DataObject) -> Non
     assume(not DEEP_QUOTE.search(text))
     ended = [(info, code.removesuffix("\n")) for info, code in blocks(data.draw(cut(text)))]
     assert ended == [(info, code.removesuffix("\n")) for info, code in by_the_book(text)]
+
+
+@given(text=st.lists(st.sampled_from(LINES_AND_THEIR_BEGINNINGS), max_size=9).map("".join), data=st.data())
+def test_each_markdown_block_has_the_code_that_the_whole_text_has_there(
+    text: str, data: st.DataObject
+) -> None:
+    """`by_block` and `code_blocks` read fences alike."""
+    pieces = gathered(within_subscribe(data.draw(cut(text))).pipe(cc.by_block()))
+    assert "".join(pieces) == text
+    assert [block for piece in pieces for block in blocks([piece])] == blocks([text])
+
+
+@given(text=st.lists(st.sampled_from(LINES_AND_THEIR_BEGINNINGS), max_size=9).map("".join))
+def test_a_terminal_colours_as_code_what_markdown_reads_as_code(text: str) -> None:
+    text = text.rstrip(" \t") + "\n"
+    assume(not DEEP_QUOTE.search(text))
+    rows, coloured = text.splitlines(), MarkdownRows()
+    styles = [coloured.done(row, ends_line=True).style for row in rows]
+    code = {
+        number
+        for token in MARKDOWN.parse(text)
+        if token.type == "fence"
+        for number in range(*(token.map or (0,)))
+    }
+    shown = {number for number, row in enumerate(rows) if row.strip(" \t>")}
+    assert {number for number in shown if styles[number] in ("cyan", "dim")} == code & shown
 
 
 def test_line_ends_stay_as_they_are() -> None:

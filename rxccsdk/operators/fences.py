@@ -114,13 +114,7 @@ class Fences:
     def _closes(self, line: str) -> bool:
         """Whether a whole line is the closing fence."""
         rest, matched, column = _without(self._around, line)
-        fence = rest.strip(" \t")
-        return (
-            matched == len(self._around)
-            and _width(rest, column) < 4
-            and len(fence) >= len(self._fence)
-            and not fence.strip(self._fence[0])
-        )
+        return matched == len(self._around) and closes(self._fence, _spaced(rest, column))
 
     def _begin_code(self, line: str) -> None:
         """Take the beginning of a line that does not close the block, unless it is outside the block's list
@@ -164,13 +158,12 @@ class Fences:
                 break
             rest = _spaced(rest, column)
             self._in_paragraph = False
-        fence = _OPENING.fullmatch(rest) if _width(rest, column) < 4 else None
-        if fence is not None:
-            self._indent = len(fence.group(1))
-            self._fence = fence.group(2) or fence.group(4)
+        opened = opening(rest)
+        if opened is not None:
+            self._indent, self._fence, info = opened
             self._around = self._inside[:]
-            self._events.append(("open", (fence.group(3) or fence.group(5) or "").strip()))
-        self._in_paragraph = fence is None and self._is_paragraph(rest, column)
+            self._events.append(("open", info))
+        self._in_paragraph = opened is None and self._is_paragraph(rest, column)
 
     def _is_paragraph(self, rest: str, column: int) -> bool:
         """Whether a line is of a paragraph, given what was before it."""
@@ -179,6 +172,24 @@ class Fences:
         if self._in_paragraph and _UNDERLINE.fullmatch(rest):
             return False
         return self._in_paragraph or _width(rest, column) < 4
+
+
+def opening(line: str) -> tuple[int, str, str] | None:
+    """Return the indentation, the fence and the info string of a line that opens a block.
+
+    Args:
+        line: without what lists and quotes put before it, and without its end.
+    """
+    found = _OPENING.fullmatch(line)
+    if found is None:
+        return None
+    return len(found[1]), found[2] or found[4], (found[3] or found[5] or "").strip()
+
+
+def closes(fence: str, line: str) -> bool:
+    """Whether a line, likewise, closes the block that a fence opened."""
+    mark = line.strip(" \t")
+    return _width(line, 0) < 4 and len(mark) >= len(fence) and not mark.strip(fence[0])
 
 
 def _without(around: list[int], line: str) -> tuple[str, int, int]:

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rxccsdk.operators.fences import closes, opening
 from rxccsdk.operators.graphemes import forced_cut
 from rxccsdk.operators.hold import rechunking
 from rxccsdk.text.flow import Keeping
@@ -64,7 +65,6 @@ _STARTS = re.compile(
     r" {0,3}(?:#{1,6}(?:[ \t]|$)|>|`{3}|~{3}|<|(?:[-+*]|\d{1,9}[.)])(?:[ \t]|$)"
     r"|(?:[-*_=][ \t]*)+$|\|?[ \t]*:?-+:?[ \t]*(?:\||$))"
 )
-_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _ONE_LINE = re.compile(r" {0,3}(?:#{1,6}(?:[ \t]|$)|([-*_])(?:[ \t]*\1){2,}[ \t]*$)")
 _ITEM = re.compile(r" {0,3}(?:([-+*])|\d{1,9}([.)]))(?:[ \t]|$)")
 _QUOTE = re.compile(r" {0,3}>")
@@ -94,7 +94,7 @@ class _BlockCutter:
     def _begin_block(self) -> None:
         self._started = False  # its first line is complete
         self._ended = False  # nothing can be added to it but blank lines
-        self._fence: re.Pattern[str] | None = None  # what closes its fence
+        self._fence = ""  # its fence
         self._more = _NEVER  # lines that go on with it for sure
         self._blank = False  # the line before was blank
         self._may_be_header = False  # the line before is a heading, or the head of a table
@@ -147,17 +147,17 @@ class _BlockCutter:
         if self._started:
             self._wanted = self._wanted or self._may_be_header or self._may_begin(line, whole=True)
             self._may_be_header = False
-            if self._fence is not None and self._fence.match(line):
-                self._fence, self._ended = None, True
+            if self._fence and closes(self._fence, line):
+                self._fence, self._ended = "", True
         else:
             self._read_first_line(line)
         self._blank = False
 
     def _read_first_line(self, line: str) -> None:
         self._started = True
-        fence, item = _FENCE.match(line), _ITEM.match(line)
+        fence, item = opening(line), _ITEM.match(line)
         if fence is not None:
-            self._fence = _closes(fence[1])
+            _, self._fence, _ = fence
         elif _ONE_LINE.match(line):
             self._ended = "|" not in line
             self._may_be_header = not self._ended
@@ -172,7 +172,7 @@ class _BlockCutter:
         """Whether this line may begin the next block."""
         if self._ended:
             return bool(_SHOWS.search(line))
-        if self._fence is not None:
+        if self._fence:
             return False
         if not self._blank:
             return whole and bool(_STARTS.match(line)) and not self._more.match(line)
@@ -259,17 +259,13 @@ def _cut(text: str, places: list[int]) -> list[str]:
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-def _closes(fence: str) -> re.Pattern[str]:
-    return re.compile(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*\Z")
-
-
 def _is_closed(token: Token, text: str) -> bool:
     """Whether a fence has its last line."""
     if token.type != "fence" or token.map is None or token.map[1] - token.map[0] < 2:
         return False
     last = _LINES.split(text)[token.map[1] - 1]
     # In a list or a quote the line has more before it.
-    return bool(_closes(token.markup).match(last if token.level == 0 else last.lstrip("> \t")))
+    return closes(token.markup, last if token.level == 0 else last.lstrip("> \t"))
 
 
 _LINES = re.compile(r"\r\n|\r|\n")
