@@ -11,20 +11,27 @@ import io
 import json
 import logging
 import time
-from collections.abc import Callable
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import reactivex
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 from reactivex import operators as ops
+from reactivex.testing import TestScheduler
+from rich.console import Console
 
-from rxccsdk import Chunk, RetractedChunk, SessionResponse
+from rxccsdk import Chunk, RetractedChunk, SessionResponse, TextChunk
 from rxccsdk import operators as cc
 from rxccsdk.chunk_json import from_json, to_json
+from rxccsdk.display.live import LiveDisplay
 from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import Defect
+from tests.operator_laws import EVERY, Case, Strict
 from tests.wire_traces import LOGS
 
 JSON = st.recursive(
@@ -62,7 +69,11 @@ def mutated_logs(draw: st.DrawFn) -> bytes:
     lines = list(draw(st.sampled_from(log_lines())))
     for _ in range(draw(st.integers(1, 8))):
         place = draw(st.integers(0, len(lines) - 1))
-        kind = draw(st.sampled_from(["value", "value", "value", "lose", "double", "move", "cut", "flip"]))
+        kind = draw(
+            st.sampled_from(
+                ["value", "value", "value", "lose", "double", "move", "cut", "flip", "bit", "swap", "any"]
+            )
+        )
         line = lines[place]
         if kind == "value":
             lines[place] = _with_another_value(draw, line)
@@ -74,16 +85,24 @@ def mutated_logs(draw: st.DrawFn) -> bytes:
             lines.insert(draw(st.integers(0, len(lines) - 1)), lines.pop(place))
         elif kind == "cut":
             lines[place] = line[: draw(st.integers(0, len(line)))]
+        elif kind == "swap":
+            lines[place] = _with_another_value(draw, line, draw(st.sampled_from(lines)))
+        elif kind == "any":
+            lines.insert(place, json.dumps(draw(JSON)).encode())
+        elif line and kind == "bit":
+            at = draw(st.integers(0, len(line) - 1))
+            lines[place] = line[:at] + bytes([line[at] ^ (1 << draw(st.integers(0, 7)))]) + line[at + 1 :]
         elif line:
             at = draw(st.integers(0, len(line) - 1))
             lines[place] = line[:at] + draw(st.binary(min_size=1, max_size=3)) + line[at + 1 :]
     return b"\n".join(lines) + draw(st.sampled_from([b"\n", b""]))
 
 
-def _with_another_value(draw: st.DrawFn, line: bytes) -> bytes:
-    """Replace, add or delete a value somewhere in a frame."""
+def _with_another_value(draw: st.DrawFn, line: bytes, of: bytes = b"") -> bytes:
+    """Replace, add or delete a value somewhere in a frame; the new one is any, or one of another frame."""
     try:
         frame = json.loads(line)
+        values = st.sampled_from(_values(json.loads(of))) if of else JSON
     except ValueError:
         return line
     node: Any = frame
@@ -94,13 +113,13 @@ def _with_another_value(draw: st.DrawFn, line: bytes) -> bytes:
         node = node[draw(st.sampled_from(inner))]
     keys = [key for key, _ in _items(node)]
     if isinstance(node, dict) and (not keys or draw(st.integers(0, 9)) == 0):
-        node[draw(st.sampled_from(_NAMES))] = draw(JSON)
+        node[draw(st.sampled_from(_NAMES))] = draw(values)
     elif keys:
         key = draw(st.sampled_from(keys))
         if isinstance(node, dict) and draw(st.integers(0, 4)) == 0:
             del node[key]
         else:
-            node[key] = draw(JSON)
+            node[key] = draw(values)
     return json.dumps(frame).encode()
 
 
@@ -110,8 +129,18 @@ def _items(node: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(node)) if isinstance(node, list) else []
 
 
-def check(data: bytes, size: int) -> None:
-    """Read bytes, so many at a time, and hold what comes of them to the laws."""
+def _values(node: Any) -> list[Any]:
+    return [node, *(inner for _, value in _items(node) for inner in _values(value))]
+
+
+def check(data: bytes, size: int, cases: Sequence[Case] = EVERY) -> None:
+    """Read bytes, so many at a time, and hold what comes of them to the laws.
+
+    Args:
+        data: what the CLI wrote.
+        size: how many bytes come in one read.
+        cases: the operators that each turn passes.
+    """
     connection = Connection()
     connection.prompt("go", now=0.0)
     events = []
@@ -131,6 +160,11 @@ def check(data: bytes, size: int) -> None:
         assert [chunk.seq for chunk in in_turn] == list(range(len(in_turn)))
         if turn is not None:
             check_turn(in_turn)
+            for case in cases:
+                check_operator(case, in_turn)
+    with LiveDisplay(Console(file=io.StringIO(), width=60), plain=True, paint_every=0) as display:
+        for chunk in chunks:
+            display.show(chunk)
 
 
 def check_turn(chunks: list[Chunk]) -> None:
@@ -142,16 +176,40 @@ def check_turn(chunks: list[Chunk]) -> None:
     if not any(isinstance(chunk, RetractedChunk) for chunk in chunks):
         assert "".join(pieces) == "".join(settled) == printed.getvalue() == response.content
     assert response.success is (response.error is None)
-    response.model_dump_json()
+    assert SessionResponse.model_validate_json(response.model_dump_json()).content == response.content
+
+
+def check_operator(case: Case, chunks: list[Chunk]) -> None:
+    """Hold an operator to the Rx contract, and one that cuts text anew to the text."""
+    clock, seen = TestScheduler(), Strict()
+    reactivex.from_list(chunks).pipe(case.make(clock)).subscribe(seen, scheduler=clock)
+    clock.start()
+    assert seen.completed, (case, seen.error)
+    assert not seen.faults, case
+    if case.recuts:
+        assert texts(seen.items) == texts(chunks), case
+
+
+def texts(chunks: Iterable[Chunk]) -> dict[str | None, str]:
+    """The text of each agent: one agent's may overtake another's."""
+    found: defaultdict[str | None, list[str]] = defaultdict(list)
+    for chunk in chunks:
+        if isinstance(chunk, TextChunk):
+            found[chunk.agent].append(chunk.text)
+    return {agent: "".join(pieces) for agent, pieces in found.items() if any(pieces)}
 
 
 def property_of(**options: Any) -> Callable[[], None]:
     """Return the property, to be called."""
 
     @settings(deadline=None, suppress_health_check=list(HealthCheck), **options)
-    @given(mutated_logs(), st.sampled_from([1 << 20, 4096, 100]))
-    def holds(data: bytes, size: int) -> None:
-        check(data, size)
+    @given(
+        mutated_logs(),
+        st.sampled_from([1 << 20, 4096, 100]),
+        st.lists(st.sampled_from(EVERY), max_size=4, unique_by=str),
+    )
+    def holds(data: bytes, size: int, cases: list[Case]) -> None:
+        check(data, size, cases)
 
     return holds
 
@@ -161,6 +219,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=main.__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     logging.disable()
+    warnings.simplefilter("error")
+    warnings.simplefilter("ignore", HypothesisWarning)  # a defect's bytes are long
     until = time.monotonic() + 60 * parser.parse_args().minutes
     rounds = 0
     while time.monotonic() < until:

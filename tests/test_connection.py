@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from rxccsdk.chunk_json import from_json, to_json
 from rxccsdk.chunks import Chunk, NoticeChunk, ResultChunk, TextChunk, UnknownChunk
 from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
@@ -207,6 +208,8 @@ DAMAGED: list[Any] = [
     {"type": [1]},
     {"type": {"a": 1}},
     {"type": None},
+    {"type": None, "parent_tool_use_id": [1]},
+    {"type": "new", "parent_tool_use_id": {}},
     {},
     {"type": "control_response", "response": 5},
     {"type": "control_response"},
@@ -241,6 +244,7 @@ def test_a_damaged_frame_costs_nothing_but_itself(frame: Any, in_a_turn: bool) -
         receive(connection, INIT, begun(), block(0), delta("a"))
     events = receive(connection, frame)
     assert not any(isinstance(event, Defect | TurnEnded) for event in events)
+    assert all(from_json(to_json(event)) == event for event in events if isinstance(event, Chunk))
     if not in_a_turn:
         connection.prompt("go")
     events = receive(connection, begun(), block(0), delta("b"), RESULT)

@@ -21,6 +21,7 @@ from rxccsdk.chunks import (
     ToolUseChunk,
 )
 from rxccsdk.display.wording import call_in_words, duration
+from rxccsdk.session.tokens import count_of
 from rxccsdk.text.harmless import harmless
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -161,7 +162,7 @@ class Progress:
         if chunk.agent is not None:
             return
         if chunk.event == "delta" and chunk.usage:
-            self._known[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)
+            self._known[chunk.message_id] = count_of(chunk.usage, "output_tokens")
             self._characters = 0
         elif chunk.event == "start":
             self._characters = 0

@@ -169,8 +169,9 @@ class ResponseFold:
 
     def _system(self, chunk: SystemChunk) -> None:
         if chunk.subtype == "init":
-            self._session_id = chunk.data.get("session_id")
-            self._model = self._model or chunk.data.get("model")
+            session_id, model = chunk.data.get("session_id"), chunk.data.get("model")
+            self._session_id = session_id if isinstance(session_id, str) else None
+            self._model = self._model or (model if isinstance(model, str) else None)
             self._notes += failed_servers(chunk.data.get("mcp_servers"))
         elif chunk.subtype == "informational" and chunk.data.get("prevent_continuation"):
             self._blocked = str(chunk.data.get("content") or "A hook blocked the prompt.")

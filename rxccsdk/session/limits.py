@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rxccsdk.chunks import Chunk, MessageChunk
+from rxccsdk.session.tokens import count_of
 
 
 class TokenLimit:
@@ -22,6 +23,6 @@ class TokenLimit:
         """Take the next chunks; return in words that there are too many, or `None`."""
         for chunk in chunks:
             if isinstance(chunk, MessageChunk) and chunk.event == "delta" and chunk.usage:
-                self._by_message[chunk.message_id] = int(chunk.usage.get("output_tokens") or 0)
+                self._by_message[chunk.message_id] = count_of(chunk.usage, "output_tokens")
         used = sum(self._by_message.values())
         return f"max_output_tokens={self._most} was exceeded: {used} tokens." if used > self._most else None

@@ -27,14 +27,14 @@ def tokens_of(models: Mapping[str, Any] | None) -> Tokens | None:
     known = [usage for usage in (models or {}).values() if isinstance(usage, dict)]
     if not known:
         return None
-    return Tokens(**{name: sum(_count(usage, key) for usage in known) for name, key in _MODEL.items()})
+    return Tokens(**{name: sum(count_of(usage, key) for usage in known) for name, key in _MODEL.items()})
 
 
 def tokens_of_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
     """Return the tokens that a `usage` counts."""
     if usage is None:
         return None
-    return Tokens(**{name: _count(usage, key) for name, key in _USAGE.items()})
+    return Tokens(**{name: count_of(usage, key) for name, key in _USAGE.items()})
 
 
 def with_sub_agents(usage: dict[str, Any] | None, tokens: Tokens | None) -> dict[str, Any] | None:
@@ -45,6 +45,7 @@ def with_sub_agents(usage: dict[str, Any] | None, tokens: Tokens | None) -> dict
     return {**usage, **{key: count for key, count in counts.items() if count or key in usage}}
 
 
-def _count(usage: Mapping[str, Any], key: str) -> int:
+def count_of(usage: Mapping[str, Any], key: str) -> int:
+    """Return a count that may be missing, or be none."""
     count = usage.get(key)
     return count if isinstance(count, int) else 0

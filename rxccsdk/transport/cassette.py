@@ -39,6 +39,7 @@ _LARGEST = 1 << 30  # bytes
 _LONGEST = 1 << 26  # bytes of a line
 _MOST = 5_000_000  # lines: a short one costs more than its bytes
 _LATEST = 366 * 86_400.0  # seconds
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 
 
 class _Exit(msgspec.Struct):
@@ -112,7 +113,7 @@ def read_cassette(path: Path) -> Cassette:
 def _lines(path: Path) -> Generator[tuple[int, bytes], None, None]:
     """Yield the file's numbered lines, at least one; what would block, or never end, is refused."""
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise CassetteError(f"Cannot read the cassette {path}: it is no regular file.")

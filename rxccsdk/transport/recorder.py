@@ -49,7 +49,13 @@ class Recorder:
             CassetteError: it cannot be written.
         """
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+            flags = (
+                os.O_WRONLY
+                | os.O_CREAT
+                | os.O_TRUNC
+                | getattr(os, "O_NONBLOCK", 0)
+                | getattr(os, "O_NOFOLLOW", 0)
+            )
             # What is recorded is private, as the session was.
             self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=0)  # noqa: SIM115
             mode = os.fstat(self._file.fileno()).st_mode

@@ -274,7 +274,7 @@ class Parser:
         else:
             if kind == "conversation_reset":
                 self._meter.reset()
-            self._emit(UnknownChunk, str(kind), frame, agent=agent)
+            self._emit(UnknownChunk, str(kind), frame, agent=agent if isinstance(agent, str) else None)
 
     def _assistant(self, said: Frame, agent: str | None) -> None:
         content = said["content"]

@@ -103,7 +103,7 @@ def _texts(errors: Any) -> tuple[str, ...]:
     """Return the words of an error or of a list of them."""
     if isinstance(errors, str):
         return (errors,)
-    return tuple(str(error) for error in errors or ())
+    return tuple(str(error) for error in _list(errors))
 
 
 def _less(usage: Any, before: Any) -> Any:
