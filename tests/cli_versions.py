@@ -116,7 +116,11 @@ def main() -> int:
                 continue
             failures = re.findall(r"^(?:FAILED|ERROR) .*", printed, re.M)
             skips = re.findall(r"^SKIPPED .*", printed, re.M)
-            table.add_row(version, named, "\n".join([printed.splitlines()[-1], *failures, *skips]))
+            table.add_row(
+                version,
+                named,
+                "\n".join([*(printed.splitlines()[-1:] or ["no test ran"]), *failures, *skips]),
+            )
             worst = max(worst, code)
     console.print(table)
     return worst

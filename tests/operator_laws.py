@@ -146,6 +146,7 @@ CASES: dict[str, list[Case]] = {
         Case("thinking(agents='all')", lambda s: cc.thinking("|", "all"), passes=False, picks=True),
     ],
     "to_response": [Case("to_response()", lambda s: cc.to_response(), passes=False, once=True)],
+    "tool_output": [Case("tool_output()", lambda s: cc.tool_output(), passes=False, picks=True)],
     "tools": [Case("tools()", lambda s: cc.tools(), passes=False, picks=True)],
 }
 """Every operator that gives an Observable."""

@@ -89,6 +89,14 @@ def test_permission_bot(tmp_path: Path) -> None:
     assert "red" in said[3]
 
 
+def test_watch_tests_run(tmp_path: Path) -> None:
+    lines = "for i in 1 2 3 4; do echo test $i; sleep 1; done"
+    script = [reply("").tool("Bash", {"command": lines, "description": "x"}), reply("All passed.")]
+    out = run_example("watch_tests_run.py", tmp_path, script=lambda request: script.pop(0))
+    assert out.startswith("test 1\ntest 2\ntest 3\n")
+    assert out.endswith("\nAll passed.\n")
+
+
 def test_compose(tmp_path: Path) -> None:
     out = run_example("compose.py", tmp_path, "use a tool")
     assert "I look. " in out

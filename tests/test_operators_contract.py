@@ -24,6 +24,7 @@ from rxccsdk import (
     TextChunk,
     ThinkingChunk,
     ToolInputChunk,
+    ToolOutputChunk,
     ToolResultChunk,
     ToolUseChunk,
 )
@@ -69,6 +70,8 @@ FOUND: list[Chunk] = [
     said("sub one ", 13, "s", agent="a"),
     said('{"c": 3}]\n```\n```py\nx', 11),
     ThinkingChunk("so", 14),
+    ToolOutputChunk("t", "task", "out "),
+    ToolOutputChunk("t", "task", "put", 4),
     ToolResultChunk("t", "x"),
     said("sub two ", 15, "t", agent="b"),
     result(),
@@ -459,7 +462,8 @@ AFTER_ALL: dict[str, tuple[list[Any], list[Any]]] = {
     "parse_json(tool=)": ([{"command": "gone"}], [{"command": "l"}, {"command": "ls", "x": "y"}]),
     "thinking()": (["hm"], ["\n\nhm", "\n\nso"]),
     "thinking(agents='all')": (["hm"], ["|hm", "|so"]),
-    "tools()": ([], [FOUND[5], FOUND[9]]),
+    "tool_output()": ([], ["out ", "put"]),
+    "tools()": ([], [FOUND[5], FOUND[11]]),
 }
 
 

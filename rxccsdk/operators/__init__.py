@@ -15,7 +15,7 @@ from rxccsdk.operators.markdown import by_block
 from rxccsdk.operators.print import print_text
 from rxccsdk.operators.rechunk import by_line, by_sentence, by_word
 from rxccsdk.operators.reduce import scan_response, to_response
-from rxccsdk.operators.select import of_type, text, thinking, tools
+from rxccsdk.operators.select import of_type, text, thinking, tool_output, tools
 from rxccsdk.operators.smooth import smooth
 from rxccsdk.operators.spans import spans
 from rxccsdk.operators.structure import elements, parse_json
@@ -44,5 +44,6 @@ __all__ = [
     "thinking",
     "to_async_iterator",
     "to_response",
+    "tool_output",
     "tools",
 ]

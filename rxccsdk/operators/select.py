@@ -13,6 +13,7 @@ from rxccsdk.chunks import (
     RetractedChunk,
     TextChunk,
     ThinkingChunk,
+    ToolOutputChunk,
     ToolProgressChunk,
     ToolResultChunk,
     ToolUseChunk,
@@ -201,6 +202,43 @@ def tools(agents: str = "all") -> Operator[Chunk, ToolUseChunk | ToolProgressChu
             return isinstance(chunk, _TOOLS) and (everyone or chunk.agent == agent)
 
         return _filtered(source, wanted)
+
+    return operator
+
+
+def tool_output(tool_use_id: str | None = None) -> Operator[Chunk, str]:
+    r"""Emit what running commands write, as `str`, while they run.
+
+        Use  Out"1\n"  Out"2\n"  Result  |
+             "1\n"     "2\n"             |
+
+    Needs `SessionOptions(tool_output=...)`. Bytes that the CLI had no more when it was asked are named in
+    their place.
+
+    Args:
+        tool_use_id: the call of one command; `None` takes all.
+
+    At a `RetractedChunk`: nothing.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxccsdk import ToolOutputChunk
+        >>> rx.of(ToolOutputChunk("toolu_1", "task", "12 passed")).pipe(tool_output()).run()
+        '12 passed'
+    """
+
+    def operator(source: Observable[Chunk]) -> Observable[str]:
+        def attach(downstream: Sink, scheduler: abc.SchedulerBase | None) -> Handlers:
+            emit = downstream.on_next
+
+            def on_next(chunk: Chunk) -> None:
+                if isinstance(chunk, ToolOutputChunk) and tool_use_id in (None, chunk.tool_use_id):
+                    gap = f"[... {chunk.skipped:,} bytes ...]\n" if chunk.skipped else ""
+                    emit(gap + chunk.text)
+
+            return Handlers(on_next)
+
+        return Stage(source, attach)
 
     return operator
 

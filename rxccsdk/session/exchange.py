@@ -66,19 +66,22 @@ class Exchange:
         """Whether it was opened, and neither closed nor lost its CLI."""
         return self.loop is not None and self._closing is None and self.exit is None
 
-    async def open(self, transport: Transport, connection: Connection) -> None:
+    async def open(
+        self, transport: Transport, connection: Connection, tool_output: float | None = None
+    ) -> None:
         """Open the transport, and talk over it from now on.
 
         Args:
             transport: carries the bytes.
             connection: makes events of them.
+            tool_output: seconds between two questions about what running commands wrote; `None` asks none.
 
         Raises:
             RxccError: it cannot be opened. Nothing is left behind.
         """
         self.loop = asyncio.get_running_loop()
         self._transport, self._connection = transport, connection
-        self._talk = Talk(transport, connection, lambda chunk: self._dispatch([chunk]))
+        self._talk = Talk(transport, connection, self._dispatch, tool_output)
         try:
             await transport.open(self.receive, self._lose)
             connection.takes_asks = transport.takes_asks
@@ -207,6 +210,8 @@ class Exchange:
                     if not isinstance(event, Chunk):
                         self._note(event)
                         continue
+                    if self._talk is not None:
+                        self._talk.see(event)
                     if event.turn is not None:
                         self._arrived.append(event)
                     elif isinstance(event, ResultChunk):
@@ -289,6 +294,8 @@ class Exchange:
             if self._terminating is not None:
                 await asyncio.shield(self._terminating)
         finally:
+            if self._talk is not None:
+                self._talk.stop()
             await self._transport.close()
             while any(turn._is_lagging for turn in self._turns):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # then each reads a slice

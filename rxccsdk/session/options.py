@@ -48,6 +48,8 @@ class SessionOptions(BaseModel):
         interrupt_timeout: seconds the CLI may take to answer an interrupt before it is ended.
         backend: which SDK to use; "auto" takes `claude-agent-sdk` where it is installed.
         survive: let the agent go on when this process dies; without, it is ended, however the process dies.
+        tool_output: ask so often, in seconds, what running commands wrote: `ToolOutputChunk`s; `None` does
+            not ask.
         output: a pydantic model, or the JSON schema of an object, that the answer is to fit: then the
             response has `structured` and `parsed`.
         ask: who decides about permissions, questions and plans: "sdk" leaves them to
@@ -86,6 +88,7 @@ class SessionOptions(BaseModel):
     interrupt_timeout: float = Field(default=5.0, gt=0)
     backend: Backend = "auto"
     survive: bool = False
+    tool_output: float | None = Field(default=None, gt=0)
     output: Any = None
     ask: Literal["sdk", "stream"] = "sdk"
     sdk_options: Any = Field(default=None, repr=False)

@@ -244,7 +244,7 @@ class ClaudeSession(Controls):
         transport, options = (self._make_transport or self._cli_transport)(), self.options
         base_cost = None if continues(options) else 0.0
         connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())
-        await self._exchange.open(transport, connection)
+        await self._exchange.open(transport, connection, options.tool_output)
 
     async def aclose(self) -> None:
         """Interrupt the running turn, end the CLI and all it started. Bounded, whatever they do."""

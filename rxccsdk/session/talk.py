@@ -8,9 +8,10 @@ from typing import Any
 
 from rxccsdk.chunks import AskChunk, Chunk, Frame
 from rxccsdk.errors import ControlError
+from rxccsdk.session.watching import CommandWatch
 from rxccsdk.transport import Transport
 from rxccsdk.wire.connection import Connection
-from rxccsdk.wire.events import ControlAnswer
+from rxccsdk.wire.events import ControlAnswer, Event
 
 
 class Talk:
@@ -19,15 +20,21 @@ class Talk:
     Args:
         transport: carries the bytes.
         connection: makes them.
-        deliver: takes a chunk that an answer causes.
+        deliver: takes what is put into the stream from here.
+        tool_output: seconds between two questions about what running commands wrote; `None` asks none.
     """
 
     def __init__(
-        self, transport: Transport, connection: Connection, deliver: Callable[[Chunk], None]
+        self,
+        transport: Transport,
+        connection: Connection,
+        deliver: Callable[[list[Event]], None],
+        tool_output: float | None = None,
     ) -> None:
         self._transport = transport
         self._connection = connection
         self._deliver = deliver
+        self._watch = CommandWatch(self.control, tool_output, self._show) if tool_output else None
         self._waiting: dict[str, asyncio.Future[ControlAnswer]] = {}
 
     async def control(self, subtype: str, fields: Mapping[str, Any], seconds: float) -> Frame:
@@ -93,4 +100,21 @@ class Talk:
         if not self.is_live:
             raise ControlError("A recording asks this: it has its own answer.")
         self._transport.write(self._connection.answer(ask.id, response))
-        self._deliver(self._connection.decide(ask.id, response, now=self._transport.time()))
+        self._deliver([self._connection.decide(ask.id, response, now=self._transport.time())])
+
+    def see(self, chunk: Chunk) -> None:
+        """Look at a chunk: a command may begin or end with it."""
+        if self._watch is not None:
+            self._watch.see(chunk)
+
+    def stop(self) -> None:
+        """Ask no more of ourselves."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    def _show(self, call: str, task: str, output: str, total: int, ended: bool) -> None:
+        now = self._transport.time()
+        made = self._connection.tool_output(call, task, output, total, ended=ended, now=now)
+        if made is not None:
+            self._transport.record(made[0])
+            self._deliver(made[1])

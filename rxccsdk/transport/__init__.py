@@ -71,6 +71,9 @@ class Transport(Protocol):
             SessionClosedError: it takes no more input.
         """
 
+    def record(self, line: bytes) -> None:
+        """Note a line of our own among the CLI's, where the session is recorded."""
+
     @property
     def warnings(self) -> list[str]:
         """What went wrong beside the session, in words."""

@@ -106,6 +106,11 @@ class CliTransport:
         if self._recorder is not None:
             self._recorder.sent(data, self.time())
 
+    def record(self, line: bytes) -> None:
+        """Note a line of our own among the CLI's, where the session is recorded."""
+        if self._recorder is not None:
+            self._recorder.added(line, self.time())
+
     @property
     def warnings(self) -> list[str]:
         """Why the recording has ended, if it has."""

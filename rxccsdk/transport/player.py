@@ -99,6 +99,9 @@ class CassettePlayer:
         elif request:
             asyncio.get_running_loop().call_soon(self._refuse, str(frame.get("request_id")))
 
+    def record(self, line: bytes) -> None:
+        """Do nothing: it is recorded."""
+
     @property
     def warnings(self) -> list[str]:
         """None."""

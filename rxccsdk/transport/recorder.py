@@ -90,6 +90,10 @@ class Recorder:
                 line = json.dumps(frame).encode()
             self._record(b"in", line, now)
 
+    def added(self, line: bytes, now: float) -> None:
+        """Record a line of our own among the CLI's."""
+        self._record(b"in", line, now)
+
     def ended(self, exit: Exit, now: float) -> None:
         """Record that the CLI ended, and how."""
         fields = {"reason": exit.reason, "code": exit.code, "stderr": list(exit.stderr)}

@@ -6,18 +6,19 @@ clock and no file, starts no task, and knows no SDK: a live process, a recording
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 from rxccsdk.chunks import AskChunk, Chunk, DecisionChunk, Frame, NoticeChunk, ResultChunk
 from rxccsdk.wire.asks import Asks, Decision, outcome
 from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
-from rxccsdk.wire.frames import LineFramer, decode, decode_delta
+from rxccsdk.wire.frames import LineFramer, decode, decode_delta, new_session_id, to_line
 from rxccsdk.wire.messages import TurnCounter
 from rxccsdk.wire.parser import Parser
 from rxccsdk.wire.routing import Router
+from rxccsdk.wire.system import OWN_OUTPUT
 
 _log = logging.getLogger("rxccsdk")
 
@@ -28,7 +29,6 @@ _AMBIGUOUS = (
     "This version of the CLI does not name the prompt a frame belongs to, and went on by itself while the "
     "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.222 on are sure."
 )
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Connection:
@@ -111,7 +111,7 @@ class Connection:
             "message": {"role": "user", "content": content},
             "parent_tool_use_id": None,
         }
-        data = _line(frame)
+        data = to_line(frame)
         self.begin(prompt_id, now)
         return data
 
@@ -144,7 +144,7 @@ class Connection:
         self.request_id = f"{_OWN_ID}{self._requests}"
         self._waiting.add(self.request_id)
         request = {"subtype": subtype, **fields}
-        return _line({"type": "control_request", "request_id": self.request_id, "request": request})
+        return to_line({"type": "control_request", "request_id": self.request_id, "request": request})
 
     def answer(self, ask_id: str, response: Frame) -> bytes:
         """Return what to write to answer an `AskChunk`.
@@ -155,7 +155,7 @@ class Connection:
             ask_id: the chunk's id.
             response: the permission result, as the CLI spells it: `behavior`, `updatedInput`, `message`, ...
         """
-        return _line(
+        return to_line(
             {
                 "type": "control_response",
                 "response": {"subtype": "success", "request_id": ask_id, "response": response},
@@ -179,6 +179,30 @@ class Connection:
         if decision is None:
             raise KeyError(ask_id)
         return decision
+
+    def tool_output(
+        self, call: str, task: str, output: str, total: int, *, ended: bool, now: float
+    ) -> tuple[bytes, list[Event]] | None:
+        """Put what a running command wrote into the stream.
+
+        Args:
+            call: the tool call that started it.
+            task: the task that runs it.
+            output: the end of its output, as the CLI shows it.
+            total: bytes it has written.
+            ended: it has ended.
+            now: the time.
+
+        Returns:
+            A line that a recording has among the CLI's, and what it makes; `None` where nothing is new.
+        """
+        piece = self._parser.outputs.look(call, task, output, total, ended=ended)
+        if piece is None:
+            return None
+        frame: Frame = {"type": OWN_OUTPUT, "tool_use_id": call, "task_id": task, **asdict(piece)}
+        events: list[Event] = []
+        self._receive_frame(frame, now, events)
+        return to_line(frame), events
 
     def notice(self, kind: str, detail: str, *, now: float = 0.0) -> NoticeChunk:
         """Return a chunk of our own for the running turn, numbered after those that came."""
@@ -281,7 +305,7 @@ class Connection:
             events.append(self._turn_ended(running, frame, chunks))
         elif running is not None and router.started and not had_started:
             events.append(TurnStarted(running))
-        session_id = _new_session_id(frame)
+        session_id = new_session_id(frame)
         if session_id is not None:
             events.append(NewSessionId(session_id))
 
@@ -323,17 +347,3 @@ class Connection:
         if frame.get("type") == "result":
             return TurnEnded(turn, None, ("execution", f"The CLI's result could not be read: {frame}"))
         return TurnEnded(turn, None, ("interrupted", "The turn was interrupted before it began."))
-
-
-def _line(frame: Frame) -> bytes:
-    return _encode(frame).encode() + b"\n"
-
-
-def _new_session_id(frame: Frame) -> str | None:
-    if frame.get("type") == "conversation_reset":
-        session_id = frame.get("new_session_id") or frame.get("session_id")
-    elif frame.get("type") == "system" and frame.get("subtype") == "init":
-        session_id = frame.get("session_id")
-    else:
-        return None
-    return session_id if isinstance(session_id, str) else None

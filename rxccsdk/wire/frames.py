@@ -163,3 +163,22 @@ def join_surrogates(text: str) -> tuple[str, str]:
     body = text[: len(text) - len(held)]
     joined = body.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return joined, held
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def to_line(frame: Frame) -> bytes:
+    """Return a frame as the line to write."""
+    return _encode(frame).encode() + b"\n"
+
+
+def new_session_id(frame: Frame) -> str | None:
+    """Return the id that a frame gives the session, or `None`."""
+    if frame.get("type") == "conversation_reset":
+        session_id = frame.get("new_session_id") or frame.get("session_id")
+    elif frame.get("type") == "system" and frame.get("subtype") == "init":
+        session_id = frame.get("session_id")
+    else:
+        return None
+    return session_id if isinstance(session_id, str) else None

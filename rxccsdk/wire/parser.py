@@ -24,7 +24,9 @@ from rxccsdk.chunks import (
     TextChunk,
     ThinkingChunk,
     ToolInputChunk,
+    ToolOutputChunk,
     ToolProgressChunk,
+    ToolResultChunk,
     ToolUseChunk,
     UnknownChunk,
 )
@@ -40,7 +42,8 @@ from rxccsdk.wire.messages import (
 )
 from rxccsdk.wire.results import Meter, mapping, result_fields
 from rxccsdk.wire.silent import CARRY_NOTHING, DELTAS_CARRY_NOTHING, EVENTS_CARRY_NOTHING
-from rxccsdk.wire.system import limit_chunk, system_chunk
+from rxccsdk.wire.system import OWN_OUTPUT, limit_chunk, system_chunk
+from rxccsdk.wire.window import Outputs
 
 _NOT_OF_THE_SHAPE_WE_KNOW = (KeyError, TypeError, AttributeError, ValueError, OverflowError)
 _OF_ANY_SHAPE = (SystemChunk, UnknownChunk)  # they hold the frame as it is
@@ -55,6 +58,7 @@ class Parser:
     """
 
     def __init__(self, *, keep_raw: bool = False, base_cost: float | None = 0.0) -> None:
+        self.outputs = Outputs()
         self._keep_raw = keep_raw
         self._meter = Meter(base_cost)
         self._messages: dict[str | None, StreamedMessage] = {}
@@ -94,10 +98,7 @@ class Parser:
         at = now - counter.started_at
         if kind is ToolInputChunk:
             return ToolInputChunk(
-                block.id,
-                block.name,
-                text,
-                number,
+                *(block.id, block.name, text, number),
                 turn=counter.turn,
                 seq=seq,
                 at=at,
@@ -107,14 +108,7 @@ class Parser:
             )
         block.shown.append(text)
         chunk: Chunk = kind(
-            text,
-            number,
-            turn=counter.turn,
-            seq=seq,
-            at=at,
-            agent=agent,
-            message_id=message.id,
-            raw=raw,
+            text, number, turn=counter.turn, seq=seq, at=at, agent=agent, message_id=message.id, raw=raw
         )
         return chunk
 
@@ -268,6 +262,9 @@ class Parser:
             tool = agent or frame["tool_use_id"]
             fields = (tool, float(frame.get("elapsed_time_seconds") or 0.0), frame.get("tool_name"))
             self._emit(ToolProgressChunk, *fields, agent=self._tool_agents.get(tool))
+        elif kind == OWN_OUTPUT:
+            output = self.outputs.note(frame)
+            self._emit(ToolOutputChunk, *output, agent=self._tool_agents.get(output[0]))
         elif kind == "rate_limit_event":
             limit, values = limit_chunk(frame)
             self._emit(limit, *values)
@@ -325,6 +322,8 @@ class Parser:
             if agent is None and (note or (synthetic and block["type"] == "text")):
                 self._settle_cut(replaced=not note)
             kind, fields = user_block(block, frame, synthetic=synthetic)
+            if kind is ToolResultChunk and (rest := self.outputs.rest(fields[0], fields[3])) is not None:
+                self._emit(ToolOutputChunk, *rest, agent=agent)
             self._emit(kind, *fields, agent=agent)
 
     def _system(self, subtype: str) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rxccsdk.chunks import Frame
+from rxccsdk.wire.system import OWN_OUTPUT
 
 
 @dataclass
@@ -95,6 +96,8 @@ class Router:
             return owner
         if kind == "result":
             return self._result(frame)
+        if kind == OWN_OUTPUT:
+            return self._owner_of(frame.get("tool_use_id"))
         if kind == "command_lifecycle":
             return self._lifecycle(frame)
         if kind == "system":

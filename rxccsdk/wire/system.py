@@ -11,6 +11,9 @@ from rxccsdk.wire.results import mapping, number
 Typed = tuple[type[Chunk], tuple[Any, ...]]
 """A class of chunks and the fields of one."""
 
+OWN_OUTPUT = "rxccsdk_tool_output"
+"""The type of the frames that we put among the CLI's: what running commands wrote."""
+
 _TASK_STATUS = {"task_started": "started", "task_progress": "progress"}
 _HOOK_PHASE = {"hook_started": "started", "hook_progress": "progress", "hook_response": "finished"}
 _REPEATED = ("type", "subtype", "session_id", "user_message_uuid")

@@ -57,6 +57,7 @@ def each_operator(turn: Turn, words: Observable[str]) -> None:
     assert_type(turn.pipe(cc.by_sentence(), cc.by_block()), Observable[Chunk])
     assert_type(turn.pipe(cc.smooth(max_lag=0.2)), Observable[Chunk])
     assert_type(turn.pipe(cc.spans()), Observable[Chunk])
+    assert_type(turn.pipe(cc.tool_output("toolu_1")), Observable[str])
     assert_type(turn.pipe(cc.answer_asks(lambda ask: Deny("no"))), Observable[Chunk])
     assert_type(turn.pipe(cc.stall(first=60, between=30.5)), Observable[Chunk])
     assert_type(turn.pipe(cc.thinking("", agents="all")), Observable[str])

@@ -16,6 +16,7 @@ def wrong_arguments(turn: Turn) -> None:
     cc.by_word(chars=3)  # error
     cc.smooth(0.3, None)  # error
     cc.spans("tracer")  # error
+    cc.tool_output(1)  # error
     cc.answer_asks(lambda ask: "yes")  # error
     cc.stall("60")  # error
     cc.stall(1, 2, 3, None)  # error
