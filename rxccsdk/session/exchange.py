@@ -52,6 +52,7 @@ class Exchange:
         self._dispatching = False
         self._arrived: list[Chunk] = []  # for the running turn, in this read
         self._talk: Talk | None = None
+        self._see: Callable[[Chunk], None] | None = None  # looks at each chunk before it is delivered
         self._interrupting = False
         self._escalation: asyncio.TimerHandle | None = None
         self._terminating: asyncio.Task[None] | None = None
@@ -66,22 +67,21 @@ class Exchange:
         """Whether it was opened, and neither closed nor lost its CLI."""
         return self.loop is not None and self._closing is None and self.exit is None
 
-    async def open(
-        self, transport: Transport, connection: Connection, tool_output: float | None = None
-    ) -> None:
+    async def open(self, transport: Transport, connection: Connection, every: float | None = None) -> None:
         """Open the transport, and talk over it from now on.
 
         Args:
             transport: carries the bytes.
             connection: makes events of them.
-            tool_output: seconds between two questions about what running commands wrote; `None` asks none.
+            every: seconds between two questions about what running commands wrote; `None` asks none.
 
         Raises:
             RxccError: it cannot be opened. Nothing is left behind.
         """
         self.loop = asyncio.get_running_loop()
         self._transport, self._connection = transport, connection
-        self._talk = Talk(transport, connection, self._dispatch, tool_output)
+        self._talk = Talk(transport, connection, self._dispatch, every)
+        self._see = self._talk.see if every is not None else None
         try:
             await transport.open(self.receive, self._lose)
             connection.takes_asks = transport.takes_asks
@@ -210,8 +210,8 @@ class Exchange:
                     if not isinstance(event, Chunk):
                         self._note(event)
                         continue
-                    if self._talk is not None:
-                        self._talk.see(event)
+                    if self._see is not None:
+                        self._see(event)
                     if event.turn is not None:
                         self._arrived.append(event)
                     elif isinstance(event, ResultChunk):
