@@ -156,7 +156,7 @@ class LiveDisplay:
             self._retract(chunk)
         elif isinstance(chunk, NoticeChunk):
             self._shown_error = chunk.detail if chunk.kind == "api_error" else self._shown_error
-            self._shown_interrupt = self._shown_interrupt or chunk.kind in ("interrupt", "limit")
+            self._shown_interrupt = self._shown_interrupt or chunk.kind in ("interrupt", "limit", "timeout")
             self._note(chunk.agent, f"! {chunk.detail}", "red" if chunk.kind == "api_error" else "yellow")
         elif isinstance(chunk, SystemChunk):
             self._system(chunk)

@@ -122,7 +122,7 @@ class Progress:
         elif isinstance(chunk, SystemChunk):
             self._system(chunk)
         elif isinstance(chunk, NoticeChunk):
-            self._doing = "stopping" if chunk.kind in ("interrupt", "limit") else self._doing
+            self._doing = "stopping" if chunk.kind in ("interrupt", "limit", "timeout") else self._doing
         elif isinstance(chunk, ResultChunk):
             self._running.clear()
             self._written.clear()

@@ -86,6 +86,7 @@ class ResponseFold:
         self._session_id: str | None = None
         self._api_error: str | None = None
         self._limit: str | None = None
+        self._timeout: str | None = None
         self._blocked: str | None = None  # why a hook let no prompt through
         self._notes: list[str] = []  # warnings
         self._resets_at: float | None = None
@@ -154,10 +155,12 @@ class ResponseFold:
             self._api_error = chunk.detail
         elif chunk.kind == "limit":
             self._limit = chunk.detail
+        elif chunk.kind == "timeout":
+            self._timeout = chunk.detail
         elif chunk.kind == "ambiguous":
             self._notes.append(chunk.detail)
-        if chunk.kind in ("interrupt", "limit"):
-            self.stopped = ("interrupted", chunk.detail)
+        if chunk.kind in ("interrupt", "limit", "timeout"):
+            self.stopped = ("timeout" if chunk.kind == "timeout" else "interrupted", chunk.detail)
 
     def _rate(self, chunk: LimitChunk) -> None:
         if chunk.status == "rejected":
@@ -200,6 +203,8 @@ class ResponseFold:
     def _error(self, result: ResultChunk) -> tuple[str | None, str | None]:
         if self._limit is not None:
             return "output_tokens", self._limit
+        if self._timeout is not None:
+            return "timeout", self._timeout
         if self._blocked is not None:
             return "blocked", self._blocked
         return failure(result, self._api_error)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 
-from rxccsdk.chunks import Chunk, MessageChunk
+from rxccsdk.chunks import AskChunk, Chunk, DecisionChunk, MessageChunk
 from rxccsdk.session.tokens import count_of
 
 
@@ -26,3 +27,107 @@ class TokenLimit:
                 self._by_message[chunk.message_id] = count_of(chunk.usage, "output_tokens")
         used = sum(self._by_message.values())
         return f"max_output_tokens={self._most} was exceeded: {used} tokens." if used > self._most else None
+
+
+class TimeLimit:
+    """Ends a turn that takes too long. While the agent waits for an answer of its user, the clock stands.
+
+    Args:
+        seconds: how long it may take.
+        over: called when they are over.
+    """
+
+    def __init__(self, seconds: float, over: Callable[[], None]) -> None:
+        self._left = seconds
+        self._over = over
+        self._asks: set[str] = set()  # that wait
+        self._timer: asyncio.TimerHandle | None = None
+
+    def run(self) -> None:
+        """Let the clock run."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._left, self._over)
+
+    def stand(self) -> None:
+        """Let the clock stand."""
+        if self._timer is not None:
+            self._left = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
+            self._timer.cancel()
+            self._timer = None
+
+    def see(self, chunks: Iterable[Chunk]) -> None:
+        """Take the next chunks."""
+        for chunk in chunks:
+            if isinstance(chunk, AskChunk):
+                self._asks.add(chunk.id)
+                self.stand()
+            elif isinstance(chunk, DecisionChunk):
+                self._asks.discard(chunk.ask_id)
+                if not self._asks:
+                    self.run()
+
+
+class Limits:
+    """What a turn may use, of tokens and of time.
+
+    Args:
+        tokens: output tokens; `None` for any number.
+        seconds: `None` for any time.
+        stop: called with words and the kind of the notice where it is too much.
+    """
+
+    def __init__(self, tokens: int | None, seconds: float | None, stop: Callable[[str, str], None]) -> None:
+        self._tokens = TokenLimit(tokens) if tokens is not None else None
+        words = f"The turn took longer than timeout={seconds} s."
+        self._time = TimeLimit(seconds, lambda: stop(words, "timeout")) if seconds is not None else None
+        self._stop = stop
+
+    def begin(self) -> None:
+        """Note that the prompt is written."""
+        if self._time is not None:
+            self._time.run()
+
+    def see(self, chunks: Iterable[Chunk]) -> None:
+        """Take the next chunks."""
+        if self._time is not None:
+            self._time.see(chunks)
+        words = self._tokens.exceeded_by(chunks) if self._tokens is not None else None
+        if words is not None:
+            self._tokens = None
+            self._stop(words, "limit")
+
+    def end(self) -> None:
+        """Note that the turn is over."""
+        if self._time is not None:
+            self._time.stand()
+
+
+def limits(tokens: int | None, seconds: float | None, stop: Callable[[str, str], None]) -> Limits | None:
+    """Return the limits of a turn, `None` where it has none."""
+    return None if tokens is None and seconds is None else Limits(tokens, seconds, stop)
+
+
+class Linger:
+    """Waits for another subscriber when the last one has left.
+
+    Args:
+        seconds: how long; 0 does not wait.
+        leave: called when nobody came.
+    """
+
+    def __init__(self, seconds: float, leave: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._leave = leave
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """The last one has left."""
+        if self._seconds:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._leave)
+        else:
+            self._leave()
+
+    def stop(self) -> None:
+        """Somebody came."""
+        if self._timer is not None:
+            self._timer.cancel()

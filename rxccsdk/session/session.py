@@ -119,6 +119,8 @@ class ClaudeSession(Controls):
         on_dispose: Literal["interrupt", "finish"] = "interrupt",
         replay: bool = True,
         max_output_tokens: int | None = None,
+        timeout: float | None = None,
+        linger: float = 0.0,
     ) -> Turn:
         """Make a turn for a prompt. Nothing is sent before somebody subscribes to it.
 
@@ -129,17 +131,26 @@ class ClaudeSession(Controls):
             replay: keep the chunks for late subscribers; without, memory stays flat and late subscribers see
                 what is still to come.
             max_output_tokens: interrupt the turn once its messages have used more than this.
+            timeout: interrupt it once it has taken so many seconds; its `error_kind` is then "timeout". Time
+                in which the agent waits for an answer of yours does not count.
+            linger: seconds to wait for another subscriber when the last one has left, before that counts.
 
         Raises:
             TypeError: the prompt is neither text nor a list of content blocks.
-            ValueError: the prompt is empty, or a content block is malformed.
+            ValueError: the prompt is empty, a content block is malformed, or a time is none.
         """
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be positive, not {timeout!r}.")
+        if not linger >= 0:
+            raise ValueError(f"linger must not be negative, not {linger!r}.")
         return Turn(
             self._exchange,
             checked_prompt(prompt),
             on_dispose=on_dispose,
             replay=replay,
             max_output_tokens=max_output_tokens,
+            timeout=timeout,
+            linger=linger,
             output=self.options.output,
             session=self,
         )

@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable
 from rxccsdk.chunks import Chunk
 from rxccsdk.errors import RxccError, SessionClosedError
 from rxccsdk.session.conductor import Conductor
-from rxccsdk.session.limits import TokenLimit
+from rxccsdk.session.limits import Linger, limits
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
@@ -61,6 +61,8 @@ class Turn(Source[Chunk]):
         on_dispose: Literal["interrupt", "finish"] = "interrupt",
         replay: bool = True,
         max_output_tokens: int | None = None,
+        timeout: float | None = None,
+        linger: float = 0.0,
         output: Any = None,
         session: object = None,
     ) -> None:
@@ -76,7 +78,8 @@ class Turn(Source[Chunk]):
         self._session = session  # a session that only its turns refer to is not dropped
         self._on_dispose = on_dispose
         self._replay = replay
-        self._limit = TokenLimit(max_output_tokens) if max_output_tokens is not None else None
+        self._limits = limits(max_output_tokens, timeout, self._stop)
+        self._linger = Linger(linger, self._interrupt_unwatched)
         self._log = Log()
         self._backend: str | None = None
         self._cursors: list[Cursor] = []
@@ -166,6 +169,7 @@ class Turn(Source[Chunk]):
             return
         cursor.place = self._log.start
         self._cursors.append(cursor)
+        self._linger.stop()
         if not self._submitted and not self._ended:
             self._submitted = True
             self._conductor.enqueue(self)
@@ -175,9 +179,11 @@ class Turn(Source[Chunk]):
         if cursor in self._cursors:
             self._cursors.remove(cursor)
             if not self._cursors and not self._holders and not self._ended:
-                self._interrupt_unwatched()
+                self._linger.start()
 
     def _interrupt_unwatched(self) -> None:
+        if self._ended or self._holders:
+            return
         if self.index is None:
             self._conductor.withdraw(self)
         elif self._on_dispose == "interrupt":
@@ -215,8 +221,7 @@ class Turn(Source[Chunk]):
         cursor.end(error)
 
     def _report(self, message: str, error: Exception) -> None:
-        loop = self._conductor.loop
-        if loop is None:
+        if (loop := self._conductor.loop) is None:
             _log.error(message, exc_info=error)
         else:
             loop.call_exception_handler({"message": f"rxccsdk: {message}", "exception": error, "turn": self})
@@ -233,6 +238,8 @@ class Turn(Source[Chunk]):
         self.index = index
         self.uuid = uuid
         self.started_at = time()
+        if self._limits is not None:
+            self._limits.begin()
         self._backend = backend
         self._status = "running"
 
@@ -243,8 +250,8 @@ class Turn(Source[Chunk]):
     def _push(self, chunks: Sequence[Chunk]) -> None:
         """Append chunks that arrived together, and let every subscriber read on."""
         self._log.extend(chunks)
-        if self._limit is not None:
-            self._limit_tokens(self._limit, chunks)
+        if self._limits is not None:
+            self._limits.see(chunks)
         for cursor in tuple(self._cursors):
             if not cursor.is_due:
                 self._read(cursor)
@@ -283,6 +290,8 @@ class Turn(Source[Chunk]):
         self._is_handled = any(cursor.subscriber.handles_errors for cursor in self._cursors)
         if isinstance(error, RxccError) and error.partial is None:
             error.partial = self.response
+        if self._limits is not None:
+            self._limits.end()
         with self._log.lock:
             self._ended, over = True, self._over
         if over is not None:
@@ -332,11 +341,9 @@ class Turn(Source[Chunk]):
         call_on(loop, end)
         await self.wait()
 
-    def _limit_tokens(self, limit: TokenLimit, chunks: Sequence[Chunk]) -> None:
-        words = limit.exceeded_by(chunks)
-        if words is not None and not self._ended:
-            self._limit = None
-            self._conductor.interrupt_turn(self, words, "limit")
+    def _stop(self, words: str, kind: str) -> None:
+        if not self._ended:
+            self._conductor.interrupt_turn(self, words, kind)
 
     def _forget(self) -> None:
         """Without replay: drop what every subscriber has read."""
