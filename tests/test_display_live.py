@@ -415,6 +415,18 @@ def test_a_retry_is_announced(plain: bool) -> None:
 
 
 @both
+@pytest.mark.parametrize("odd", [[1], {}, "x", True, None])
+def test_figures_of_any_shape_break_nothing(plain: bool, odd: Any) -> None:
+    shown = show(
+        SystemChunk("api_retry", {"error_status": odd, "retry_delay_ms": odd, "attempt": odd}),
+        MessageChunk("delta", usage={"output_tokens": odd}),
+        text("fine"),
+        plain=plain,
+    )
+    assert "fine" in shown
+
+
+@both
 def test_text_cannot_steer_the_terminal(plain: bool) -> None:
     shown = show(
         text("a\x1b[2Jb\x07\r\nc\x9b31m\ud800"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from rxccsdk.session.denied import text_of_content
 from rxccsdk.text.harmless import harmless
+from rxccsdk.wire.results import number
 
 # The inputs that show most about a call, best first; whatever the tool.
 _TELLING_INPUTS = (
@@ -56,7 +57,7 @@ def retry_in_words(retry: Mapping[str, Any]) -> str:
     """Return why and when the CLI asks the API again, from its `api_retry` frame."""
     status = retry.get("error_status")
     happened = f"the API answered {status}" if status else "the connection to the API broke"
-    again = duration((retry.get("retry_delay_ms") or 0) / 1000)
+    again = duration((number(retry.get("retry_delay_ms")) or 0.0) / 1000)
     return f"{happened}; attempt {retry.get('attempt')} of {retry.get('max_retries')} in {again}"
 
 
