@@ -15,11 +15,14 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
+
+from rxccsdk.testing import bundled_cli
 
 CLI_VARIABLE = "RXCCSDK_TESTS_CLI"
 """The environment variable that names the CLI for the tests with the real one."""
@@ -27,9 +30,15 @@ CLI_VARIABLE = "RXCCSDK_TESTS_CLI"
 
 def needs_cli(version: str, why: str) -> pytest.MarkDecorator:
     """Skip a test with a CLI that is older; `why` says what those do."""
-    named = os.environ.get(CLI_VARIABLE)
-    older = named is not None and _numbers(version_of(Path(named))) < _numbers(version)
+    older = _numbers(_tested_version()) < _numbers(version)
     return pytest.mark.skipif(older, reason=f"CLIs before {version} {why}")
+
+
+@cache
+def _tested_version() -> str:
+    program = Path(os.environ[CLI_VARIABLE]) if CLI_VARIABLE in os.environ else bundled_cli()
+    assert program is not None, "claude-agent-sdk brings the CLI that these tests run"
+    return version_of(program)
 
 
 def _numbers(version: str) -> list[int]:

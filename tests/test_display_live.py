@@ -490,7 +490,11 @@ def test_what_a_row_leaves_open_goes_on_in_the_next() -> None:
     ]
 
 
-def test_a_closed_pipe_closes_the_display_and_raises_nothing() -> None:
+def test_a_closed_pipe_closes_the_display_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, rich would turn the program's standard output away, too."""
+    turned: list[Any] = []
+    monkeypatch.setattr("os.dup2", lambda *descriptors: turned.append(descriptors))
+
     class Gone(io.StringIO):
         def write(self, text: str, /) -> int:
             raise BrokenPipeError
@@ -501,6 +505,7 @@ def test_a_closed_pipe_closes_the_display_and_raises_nothing() -> None:
             display.show(text("Hello\n"))
             display.show(text("Hello\n"))
         assert display.closed
+    assert not turned
 
 
 def test_a_file_that_cannot_hold_every_character_gets_the_others() -> None:

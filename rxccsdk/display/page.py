@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -70,6 +70,8 @@ class TerminalPage:
         self, console: Console, footer: Callable[[int], RenderableType], paint_every: float = 0.05
     ) -> None:
         self._console = console
+        # rich would turn the program's standard output away, whatever file it was that broke, and exit.
+        console.on_broken_pipe = _raise_again  # type: ignore[method-assign]
         self._footer = footer
         self._open: dict[Agent, tuple[int, str]] = {}
         self._peeks: dict[Agent, tuple[int, str]] = {}
@@ -173,6 +175,10 @@ class TerminalPage:
         width = self._width(depth) - 2
         last = rows(text[-4 * width :], width)
         return _indented(depth, Text(f"∴ {last[-1]}", "dim italic"))
+
+
+def _raise_again() -> NoReturn:
+    raise
 
 
 class PlainPage:
