@@ -127,6 +127,13 @@ class ToolResultChunk(Chunk, frozen=True, gc=False):
     structured: Any = None
 
 
+# What this library does not know is no end: a task that goes on must not be taken for gone.
+TASK_ENDS = frozenset(
+    ("completed", "failed", "killed", "stopped", "cancelled", "canceled", "error", "timeout", "timed_out")
+)
+"""How a task can have ended."""
+
+
 class TaskChunk(Chunk, frozen=True, gc=False):
     """An agent or a command as a task.
 

@@ -126,8 +126,9 @@ def test_in_the_background_it_ends_with_its_task() -> None:
     source.send(said("one", agent="a"), TaskChunk("x", "a", "progress"), TaskChunk("x", None, "completed"))
     source.send(result(), said("two", agent="a"))
     assert not told["a"].ended, "not by the turn's result: this may be session.chunks"
+    source.send(TaskChunk("x", "a", "paused"), TaskChunk("x", "a", "of tomorrow"), said("three", agent="a"))
     source.send(TaskChunk("x", "a", "completed"))
-    assert texts(told["a"]) == ["one", "two"]
+    assert texts(told["a"]) == ["one", "two", "three"]
     assert told["a"].completed
 
 

@@ -206,6 +206,23 @@ def test_a_background_agent_belongs_to_no_turn() -> None:
     assert not router.has_background_work
 
 
+@pytest.mark.parametrize("status", ["paused", "pending", "running", "waiting", "of tomorrow", 5, [1], None])
+def test_a_task_that_is_paused_or_what_we_do_not_know_is_still_there(status: Any) -> None:
+    router = begun()
+    heard(router, calls("A"), system("task_started", task_id="t", tool_use_id="A", is_backgrounded=True))
+    router.route(system("task_updated", task_id="t", patch={"status": status}))
+    assert router.has_background_work
+    assert heard(router, says("A")) == [None]
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "killed", "stopped"])
+def test_a_task_that_has_ended_is_gone(status: str) -> None:
+    router = begun()
+    heard(router, calls("A"), system("task_started", task_id="t", tool_use_id="A", is_backgrounded=True))
+    router.route(system("task_updated", task_id="t", patch={"status": status}))
+    assert not router.has_background_work
+
+
 def test_an_agent_moved_to_the_background_takes_those_it_called_along() -> None:
     router = begun()
     heard(router, calls("A"), system("task_started", task_id="t", tool_use_id="A", is_backgrounded=False))

@@ -8,11 +8,9 @@ from typing import Any
 from msgspec import structs
 from reactivex import Observable
 
-from rxccsdk.chunks import Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk
+from rxccsdk.chunks import TASK_ENDS, Chunk, ResultChunk, TaskChunk, ToolResultChunk, ToolUseChunk
 from rxccsdk.operators.replay import Keep, Opening, Replay
 from rxccsdk.text.flow import Operator
-
-_GOES_ON = ("started", "progress", "updated", "pending", "running", "paused")  # a task that has not ended
 
 
 class AgentStream(Replay[Chunk]):
@@ -114,7 +112,7 @@ class _Agents:
 
     def _task_reported(self, chunk: TaskChunk) -> None:
         call = chunk.tool_use_id
-        if call is None or chunk.status in _GOES_ON:
+        if call is None or chunk.status not in TASK_ENDS:
             return
         if call in self._in_background:
             self._end(call)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex import Observable, abc
 
 from rxccsdk.chunks import (
+    TASK_ENDS,
     AskChunk,
     Chunk,
     DecisionChunk,
@@ -34,7 +35,6 @@ _T = TypeVar("_T")
 
 _AGENT = "claude-code"
 _AGENT_TOOLS = ("Agent", "Task")
-_STILL_RUNNING = ("started", "progress", "updated", "paused", "pending", "running")
 
 
 def spans(tracer: Tracer | None = None) -> Keeping:
@@ -124,7 +124,7 @@ class _TurnSpans:
         elif isinstance(chunk, ToolResultChunk):
             self._tool_ends(chunk)
         elif isinstance(chunk, TaskChunk):
-            if chunk.tool_use_id is not None and chunk.status not in _STILL_RUNNING:
+            if chunk.tool_use_id is not None and chunk.status in TASK_ENDS:
                 self._end(self._agents.pop(chunk.tool_use_id, None))
         elif isinstance(chunk, AskChunk):
             attributes = {"rxccsdk.ask.kind": chunk.kind, "gen_ai.tool.name": chunk.tool_name}

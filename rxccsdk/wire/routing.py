@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxccsdk.chunks import Frame
+from rxccsdk.chunks import TASK_ENDS, Frame
 from rxccsdk.wire.system import OWN_OUTPUT
 
 
@@ -191,7 +191,7 @@ class Router:
             patch = frame.get("patch") or {}
             if patch.get("is_backgrounded"):
                 self._to_background(task, call)
-            if patch.get("status") not in (None, "running", "pending", "paused"):
+            if patch.get("status") in TASK_ENDS:
                 self._running_tasks.discard(task)
         elif subtype == "task_notification":
             self._running_tasks.discard(task)
