@@ -5,11 +5,11 @@ input stops nothing, and `PR_SET_PDEATHSIG` fires when the thread ends that star
 and reaches nothing that the CLI started. So one guardian for all sessions of a program waits on a pipe whose
 other end the program holds. It starts with the first CLI, costs a few milliseconds, and ends with the last.
 
-On macOS the pipe, `posix_spawn` and process groups work as they do here, and there is no `PR_SET_PDEATHSIG` to
-begin with. Without `/proc` the guardian finds what a CLI started by the parents that `ps` lists. What lost its
-parent before the program died, a daemon for one, it finds by its mark on Linux only: on macOS no process may
-read the environment of another, so that one stays. (`kqueue` could tell of the program's death, too, but of no
-more than the pipe does.)
+On macOS the pipe, `posix_spawn` and process groups work as they do here; there is no `PR_SET_PDEATHSIG` to
+begin with. Without `/proc` the guardian finds what a CLI started by the parents that `ps` lists. What lost
+its parent before the program died, a daemon for one, it finds by its mark on Linux only: on macOS no process
+may read the environment of another, so that one stays. (`kqueue` could tell of the program's death, too, but
+of no more than the pipe does.)
 """
 
 from __future__ import annotations
