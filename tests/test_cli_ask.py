@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -343,6 +344,20 @@ def test_other_signals_end_it_cleanly(serve: Any) -> None:
             assert out == ""
             assert "Traceback" not in said
     assert no_cli_left()
+
+
+def test_the_suite_ends_also_where_hangups_come_ignored() -> None:
+    """As under `nohup python -m pytest`: what tests start would ignore them, too, and wait for ever."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", __file__, "-k", "test_other_signals_end_it_cleanly"],
+        cwd=Path(__file__).parents[1],
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
