@@ -280,7 +280,6 @@ def test_the_model_synthetic_is_no_sign_of_an_error() -> None:
         {"type": "system", "subtype": "task_started"},
         {"type": "tool_progress", "tool_use_id": "T", "elapsed_time_seconds": "long"},
         {"type": "tool_progress", "tool_use_id": "T", "elapsed_time_seconds": 10**400},
-        {"type": "result", "errors": 7},
     ],
 )
 def test_what_is_not_known_is_shown_as_it_is(frame: Frame) -> None:

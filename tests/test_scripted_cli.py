@@ -161,7 +161,7 @@ async def test_lines_that_are_no_json_cost_nothing(scripted: Scripted) -> None:
 
 async def test_unknown_frames_and_blocks_are_shown_and_harmless(scripted: Scripted) -> None:
     """`rate_limit_event` ends claude-code-sdk's own iterator with a MessageParseError."""
-    block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    block = {"type": "brand_new", "id": "s", "name": "web_search", "input": {}}
     whole = {"type": "assistant", "message": {"id": "msg_9", "content": [block]}, "parent_tool_use_id": None}
     odd = [{"type": "rate_limit_event", "left": 3}, {"type": "assistant"}, {"no": "type"}, whole]
     async with scripted([*odd, *text_turn("fine")]) as session:
@@ -169,7 +169,7 @@ async def test_unknown_frames_and_blocks_are_shown_and_harmless(scripted: Script
         chunks = await collect(turn)
     assert turn.response.content == "fine"
     unknown = [c.type for c in chunks if isinstance(c, UnknownChunk)]
-    assert unknown == ["rate_limit_event", "assistant", "None", "server_tool_use"]
+    assert unknown == ["rate_limit_event", "assistant", "None", "brand_new"]
 
 
 async def test_a_defect_in_the_reader_fails_the_turn_and_ends_the_cli(
