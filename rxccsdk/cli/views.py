@@ -20,7 +20,8 @@ from rxccsdk.chunks import Chunk, NoticeChunk, ToolUseChunk
 from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import complain
 from rxccsdk.display.figures import figures
-from rxccsdk.display.live import Detail, LiveDisplay
+from rxccsdk.display.live import LiveDisplay
+from rxccsdk.display.story import Detail
 from rxccsdk.session.fold import ResponseFold
 from rxccsdk.session.response import SessionResponse
 from rxccsdk.text.harmless import harmless

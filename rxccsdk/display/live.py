@@ -1,10 +1,10 @@
-"""A session, live: text token by token, one line per tool call, sub-agents nested, a progress line below."""
+"""Sessions, live: text as it is written, one line per tool call, sub-agents nested, a progress line below."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
 from typing import Literal
@@ -12,45 +12,35 @@ from typing import Literal
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from rxccsdk.chunks import (
-    Chunk,
-    MessageChunk,
-    NoticeChunk,
-    ResultChunk,
-    RetractedChunk,
-    SystemChunk,
-    TaskChunk,
-    TextChunk,
-    ThinkingChunk,
-    ToolResultChunk,
-    ToolUseChunk,
-    UserChunk,
-)
-from rxccsdk.display.denials import Denials, is_refusal
-from rxccsdk.display.page import Page, PlainPage, TerminalPage, is_capable
+from rxccsdk.chunks import Chunk
+from rxccsdk.display.asking import read_line
+from rxccsdk.display.page import Page, TerminalPage, is_capable
+from rxccsdk.display.plain_page import PlainPage
 from rxccsdk.display.progress import Progress
-from rxccsdk.display.wording import call_in_words, content_in_words, duration, one_line, retry_in_words
+from rxccsdk.display.story import Detail, Story
+from rxccsdk.display.wording import one_line
+from rxccsdk.display.writers import MarkdownWriter, SourceWriter
 from rxccsdk.text.harmless import harmless
-from rxccsdk.text.pieces import Separators, answer_without_text
 
-_SUB_AGENT_TOOLS = ("Agent", "Task")
-_FINISHED = ("end_turn", "tool_use", "stop_sequence")  # a message that was cut short may be continued
-_NOISE = "[ede_diagnostic]"  # the CLI's own bookkeeping, after an interrupt
-
-_REASON_ROWS = 3
-
-Detail = Literal["all", "activity", "trouble"]
+Markdown = Literal["rendered", "raw"]
 
 
 class LiveDisplay:
-    """Shows the chunks it is given, as they come.
+    """Shows the chunks it is given, as they come, of one session or of several.
 
-    Text goes into the terminal's scrollback and stays; the progress line below it does not. Where the console
-    is no terminal, or one that cannot show more than ASCII, the display is plain: no styling, no progress
-    line. Durations are the chunks' own, so that a replay shows what was recorded. When what it writes to is
-    gone, a closed pipe for one, `closed` is true and nothing more is written; nothing is raised for that.
+    Text goes into the terminal's scrollback and stays: rendered Markdown, block by block, each once the next
+    one has begun. The block that is written and the progress line below it are repainted until then. What
+    stands is the same however the text arrived. Code and addresses are as long as they are: the terminal
+    wraps them, and copies them whole.
 
-    A denied tool call shows at once what would allow it.
+    Any number of displays can share a terminal, and with a label each any number of sessions share a display.
+    What the program prints meanwhile, or logs, goes above the live rows; `input()` and Ctrl+Z find the
+    terminal as they need it, and so does whatever comes after, however the program ends.
+
+    Where the console is no terminal, or one that cannot show more than ASCII, the display is plain: no
+    styling, no progress line. Durations are the chunks' own, so that a replay shows what was recorded. When
+    what it writes to is gone, a closed pipe for one, `closed` is true and nothing more is written; nothing is
+    raised for that. A denied tool call shows at once what would allow it.
 
     Args:
         console: where to; `None` makes one for standard output.
@@ -59,7 +49,8 @@ class LiveDisplay:
             "trouble" shows only what goes wrong.
         permit: returns what to set to allow something, given an option's name and its value.
         clock: seconds, for the progress line between two chunks.
-        paint_every: seconds between two paintings of the progress line; 0 paints with the text only.
+        paint_every: seconds between two paintings of the live rows; 0 paints when something stands.
+        markdown: "rendered", or "raw": coloured as it is written.
 
     Example:
         with LiveDisplay() as display:
@@ -75,29 +66,23 @@ class LiveDisplay:
         permit: Callable[[str, str], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         paint_every: float = 0.05,
+        markdown: Markdown = "rendered",
     ) -> None:
         self.console = console or Console(highlight=False)
         self.plain = not is_capable(self.console) if plain is None else plain
         self.closed = False
         self.detail = detail
-        self._progress = Progress(clock)
+        self._permit = permit
+        self._clock = clock
+        self._progress: dict[str, Progress] = {"": Progress(clock)}
+        writer = MarkdownWriter if markdown == "rendered" else SourceWriter
         self._page: Page = (
             PlainPage(self.console)
             if self.plain
-            else TerminalPage(self.console, self._progress.render, paint_every)
+            else TerminalPage(self.console, self._footer, writer, paint_every)
         )
-        self._cwd = ""
-        self._denials = Denials(permit)
-        self._separators: dict[str | None, Separators] = defaultdict(Separators)
-        self._thinking: dict[str | None, list[str]] = {}
-        self._calls: dict[str, ToolUseChunk] = {}
-        self._agents: dict[str | None, tuple[str, int]] = {None: ("", 0)}  # name and depth
-        self._background: set[str | None] = set()  # agents that outlive their turn
-        self._here: str | None = None  # whose lines the page ends with
-        self._last_kind = ""
-        self._has_answer = False  # the main agent wrote text in this turn
-        self._shown_error = ""
-        self._shown_interrupt = False
+        self._stories: dict[str, Story] = {}
+        self._asking = asyncio.Lock()
 
     def __enter__(self) -> LiveDisplay:
         self._safely(self._page.start)
@@ -108,241 +93,74 @@ class LiveDisplay:
     ) -> None:
         if kind is not None and issubclass(kind, (asyncio.CancelledError, KeyboardInterrupt)):
             self.note("interrupted", "yellow")
-        self._safely(self._finish)
+        for story in self._stories.values():
+            self._safely(story.finish)
+        with contextlib.suppress(OSError):
+            self._page.stop()
 
-    def show(self, chunk: Chunk) -> None:
-        """Show a chunk."""
-        self._progress.add(chunk)
-        self._safely(lambda: self._show(chunk))
+    def show(self, chunk: Chunk, label: str = "") -> None:
+        """Show a chunk.
+
+        Args:
+            chunk: the next one of its session.
+            label: of the session, where several are shown: it stands before each of its lines.
+        """
+        label = one_line(label, 30)
+        if label not in self._progress:
+            self._progress[label] = Progress(self._clock)
+        self._progress[label].add(chunk)
+        self._tell(label, lambda story: story.show(chunk))
 
     def print(self, renderable: RenderableType) -> None:
         """Show something of your own: text, a table, whatever rich can show."""
         self._safely(lambda: self._page.show(renderable))
 
-    def cost(self, usd: float) -> None:
+    async def ask(self, question: str) -> str:
+        """Ask the person at the keyboard; return the line that was typed.
+
+        The live rows make room meanwhile; what else is shown waits for the answer, and so do other questions.
+
+        Raises:
+            EOFError: standard input has ended.
+        """
+        async with self._asking:
+            with self._page.pause():
+                print(f"{harmless(question).rstrip()} ", end="", flush=True, file=self.console.file)
+                return await read_line()
+
+    def cost(self, usd: float, label: str = "") -> None:
         """Show what the session has cost so far: no chunk has it before the result."""
-        self._progress.cost = usd
+        if label in self._progress:
+            self._progress[label].cost = usd
 
     def note(self, words: str, style: str = "dim") -> None:
         """Show a line of your own."""
-        self._safely(lambda: self._note(None, words, style))
+        self._tell("", lambda story: story.note(None, words, style))
+
+    def _tell(self, label: str, what: Callable[[Story], None]) -> None:
+        if label not in self._stories:
+            self._stories[label] = Story(self._page, label, self.detail, self._permit)
+
+        def tell() -> None:
+            what(self._stories[label])
+            self._page.flush()
+
+        self._safely(tell)
+
+    def _footer(self, width: int) -> list[Text]:
+        labelled = {label: progress for label, progress in self._progress.items() if label}
+        if not labelled:
+            return [self._progress[""].render(width)]
+        rows = []
+        for label, progress in labelled.items():
+            before = Text(f"{label} ", "magenta")
+            rows.append(Text.assemble(before, progress.render(max(1, width - before.cell_len))))
+        return rows
 
     def _safely(self, action: Callable[[], None]) -> None:
         if self.closed:
             return
         try:
             action()
-        except (OSError, SystemExit):  # rich makes a closed pipe an exit
+        except OSError:
             self.closed = True
-
-    def _finish(self) -> None:
-        self._end_thinking()
-        self._page.stop()
-
-    # -- one chunk ----------------------------------------------------------------------------------------
-
-    def _show(self, chunk: Chunk) -> None:
-        if isinstance(chunk, (TextChunk, ThinkingChunk)):
-            if self.detail == "all":
-                self._text(chunk) if isinstance(chunk, TextChunk) else self._think(chunk)
-            return
-        if not isinstance(chunk, (SystemChunk, TaskChunk)):
-            self._separators[chunk.agent].pass_over(chunk)
-        if isinstance(chunk, ToolUseChunk):
-            self._call(chunk)
-        elif isinstance(chunk, ToolResultChunk):
-            self._result(chunk)
-        elif isinstance(chunk, RetractedChunk):
-            self._retract(chunk)
-        elif isinstance(chunk, NoticeChunk):
-            self._shown_error = chunk.detail if chunk.kind == "api_error" else self._shown_error
-            self._shown_interrupt = self._shown_interrupt or chunk.kind in ("interrupt", "limit", "timeout")
-            self._note(chunk.agent, f"! {chunk.detail}", "red" if chunk.kind == "api_error" else "yellow")
-        elif isinstance(chunk, SystemChunk):
-            self._system(chunk)
-        elif isinstance(chunk, TaskChunk):
-            self._task(chunk)
-        elif isinstance(chunk, UserChunk):
-            # Where it was interrupted from here, a notice has been shown.
-            note = chunk.synthetic and chunk.agent is None and chunk.text.startswith("[Request interrupted")
-            if note and not self._shown_interrupt:
-                self._note(None, chunk.text, "yellow")
-        elif isinstance(chunk, MessageChunk):
-            if chunk.stop_reason in _FINISHED:
-                self._page.close(chunk.agent)
-        elif isinstance(chunk, ResultChunk):
-            self._end(chunk)
-
-    def _text(self, chunk: TextChunk) -> None:
-        agent, depth = chunk.agent, self._depth(chunk.agent)
-        self._has_answer = self._has_answer or agent is None
-        self._end_thinking(agent)
-        if not self._separators[agent].joins(chunk):
-            self._page.close(agent)
-            if self._last_kind == "text" and agent is None:
-                self._page.gap()
-        self._leave(agent)
-        self._kind("text", agent)
-        self._enter(agent)
-        self._page.write(agent, harmless(chunk.text), depth)
-
-    def _think(self, chunk: ThinkingChunk) -> None:
-        self._separators[chunk.agent].pass_over(chunk)
-        pieces = self._thinking.setdefault(chunk.agent, [])
-        pieces.append(chunk.text)
-        self._page.peek(chunk.agent, one_line("".join(pieces[-40:])), self._depth(chunk.agent))
-
-    def _end_thinking(self, *agents: str | None) -> None:
-        """Leave one line of the thinking of these agents (all, if none is named)."""
-        for agent in agents or tuple(self._thinking):
-            thought = "".join(self._thinking.pop(agent, ()))
-            if thought.strip():
-                self._page.peek(agent, "", 0)
-                self._line("thinking", agent, Text(f"∴ {one_line(thought)}", "dim italic"))
-
-    def _call(self, chunk: ToolUseChunk) -> None:
-        self._end_thinking(chunk.agent)
-        self._page.close(chunk.agent)
-        self._calls[chunk.id] = chunk
-        if chunk.name in _SUB_AGENT_TOOLS:
-            name = f"{chunk.name} {call_in_words(chunk.input, self._cwd)}"
-            self._agents[chunk.id] = (name, self._depth(chunk.agent) + 1)
-            if chunk.agent in self._background:
-                self._background.add(chunk.id)
-            self._tool_line(chunk, "▸", "cyan", "")
-            self._here = chunk.id
-
-    def _result(self, chunk: ToolResultChunk) -> None:
-        call = self._calls.pop(chunk.tool_use_id, None)
-        if call is None:
-            return
-        self._end_thinking(call.id)
-        self._page.close(call.id)
-        if self._here == call.id:
-            self._here = call.agent
-        denied = call.id in self._denials or (chunk.is_error and is_refusal(chunk.content))
-        if denied:
-            self._deny(call, chunk)
-            return
-        if isinstance(chunk.structured, dict) and chunk.structured.get("isAsync"):
-            self._background.add(call.id)
-            self._tool_line(call, "→", "cyan", "  goes on in the background")
-            return
-        mark, style = ("✗", "red") if chunk.is_error else ("✓", "green")
-        self._tool_line(call, mark, style, f"  {duration(chunk.at - call.at)}")
-        if chunk.is_error and self.detail != "trouble":
-            words = content_in_words(chunk.content) or "it failed without a message"
-            self._reason(call, words, "red")
-
-    def _deny(self, call: ToolUseChunk, chunk: ToolResultChunk) -> None:
-        remedy = self._denials.remedy(call.id, call.name)
-        self._tool_line(call, "✗", "yellow", "  denied", matters=True)
-        self._reason(call, content_in_words(chunk.content), "yellow")
-        if remedy:
-            self._reason(call, f"to allow it: {remedy}", "bold yellow")
-
-    def _reason(self, call: ToolUseChunk, words: str, style: str) -> None:
-        """Write below a call why it failed: in a few rows, for the end of it may be what matters."""
-        self._page.lines(call.agent, Text(words, style), self._depth(call.agent), 2, _REASON_ROWS)
-
-    def _tool_line(self, call: ToolUseChunk, mark: str, style: str, end: str, matters: bool = False) -> None:
-        if self.detail == "trouble" and not matters:
-            return
-        words = call_in_words(call.input, self._cwd)
-        text = Text.assemble((mark, style), " ", (one_line(call.name, 60), "bold"), " ", (words, "dim"))
-        self._line("tool", call.agent, text, end)
-
-    def _retract(self, chunk: RetractedChunk) -> None:
-        self._end_thinking(chunk.agent)
-        for call in chunk.tool_ids:
-            self._calls.pop(call, None)
-        if self._separators[chunk.agent].retracts(chunk) and self.detail == "all":
-            follows = "; what replaces it follows" if chunk.replaced else ""
-            words = f"✗ the text above was cut off and does not stand{follows}"
-            self._note(chunk.agent, words, "yellow")
-
-    def _system(self, chunk: SystemChunk) -> None:
-        data = chunk.data
-        if chunk.subtype == "init":
-            self._cwd = str(data.get("cwd") or "")
-            self._denials.mode = str(data.get("permissionMode") or "")
-        elif chunk.subtype == "permission_denied":
-            self._denials.note(data)
-        elif chunk.subtype == "api_retry":
-            self._note(None, f"! {retry_in_words(data)}", "yellow")
-
-    def _task(self, chunk: TaskChunk) -> None:
-        # What runs in the foreground ends with its tool call's result.
-        if chunk.tool_use_id is None or chunk.tool_use_id in self._calls:
-            return
-        if chunk.status not in ("started", "progress", "updated") and self.detail != "trouble":
-            name, _ = self._agents.get(chunk.tool_use_id, ("a command", 0))
-            self._note(None, f"{name}: {chunk.status} in the background", "dim")
-
-    def _end(self, chunk: ResultChunk) -> None:
-        self._end_thinking()
-        for agent in self._agents:
-            self._page.close(agent)
-        for call in tuple(self._calls.values()):
-            if call.agent not in self._background:
-                del self._calls[call.id]
-                self._tool_line(call, "?", "yellow", "  no result")
-        # The CLI's own commands answer in their result only.
-        if not self._has_answer and self.detail == "all" and (answer := answer_without_text(chunk)):
-            self._kind("text", None)
-            self._page.write(None, harmless(answer), 0)
-            self._page.close(None)
-        for denial in chunk.permission_denials:
-            if str(denial.get("tool_use_id")) in self._denials:
-                continue  # it was shown when it happened
-            remedy = self._denials.note(denial)
-            words = f"! {denial.get('tool_name') or 'a tool'} was denied"
-            self._note(None, f"{words}; to allow it: {remedy}" if remedy else words, "yellow")
-        if chunk.is_error:
-            words = "; ".join(error for error in chunk.errors if not error.startswith(_NOISE))
-            aborted = (chunk.terminal_reason or "").startswith("aborted")
-            words = words or chunk.result or ("the turn was interrupted" if aborted else chunk.subtype)
-            if words != self._shown_error:
-                self._note(None, f"✗ {words}", "red")
-        self._last_kind, self._shown_error, self._has_answer = "result", "", False
-        self._shown_interrupt = False
-        self._denials.clear()
-        self._separators.clear()
-
-    # -- lines --------------------------------------------------------------------------------------------
-
-    def _note(self, agent: str | None, words: str, style: str) -> None:
-        self._end_thinking(agent)
-        self._line("note", agent, Text(one_line(words), style))
-
-    def _line(self, kind: str, agent: str | None, text: Text, end: str = "") -> None:
-        self._page.close(agent)
-        self._leave(agent)
-        self._kind(kind, agent)
-        self._enter(agent)
-        self._page.line(agent, text, self._depth(agent), end)
-
-    def _leave(self, agent: str | None) -> None:
-        """End the row of the sub-agent whose lines the page ends with, if it is another one."""
-        if self._here is not None and self._here != agent:
-            self._page.close(self._here)
-
-    def _enter(self, agent: str | None) -> None:
-        """Write whose lines follow, where a sub-agent goes on after others."""
-        here, self._here = self._here, agent
-        if agent is not None and here != agent:
-            name, depth = self._agents.get(agent, ("a sub-agent", 1))
-            self._page.line(agent, Text.assemble(("▸", "cyan"), " ", (f"{name} …", "dim")), depth - 1)
-
-    def _kind(self, kind: str, agent: str | None) -> None:
-        """Leave a blank line between text and tools, and before a thought, of the main agent."""
-        if agent is not None:
-            if self._page.is_open(None):
-                return
-            kind = "tool"
-        last, self._last_kind = self._last_kind, kind
-        if kind != last and last not in ("", "thinking"):
-            self._page.gap()
-
-    def _depth(self, agent: str | None) -> int:
-        return self._agents.get(agent, ("", 1))[1]

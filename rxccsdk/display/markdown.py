@@ -27,6 +27,10 @@ class MarkdownRows:
         self._line_style: str | None = None  # of the line that goes on, where it has one as a whole
         self._open = ""  # the mark that the line left open
 
+    def is_code(self, line: str) -> bool:
+        """Whether this line is code, or a fence."""
+        return self._whole(line) not in (None, "bold")
+
     def style(self, row: str) -> Text:
         """Return a row, styled. The same row may be asked for again while it grows."""
         whole = self._whole(row)

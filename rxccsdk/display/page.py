@@ -1,25 +1,37 @@
-"""Where a display writes: a terminal with a progress line at its bottom, or plain text.
+"""Where a display writes. A terminal and plain text take the same calls.
 
-Both take the same calls. Each agent has an open row, which grows at its end; lines of their own may come
-between the rows of other agents, never within them.
+Each speaker has an open text, which grows at its end; lines of their own may come between those of other
+speakers, never within them.
 """
 
 from __future__ import annotations
 
-import io
-from collections import defaultdict
-from collections.abc import Callable
-from typing import NoReturn, Protocol
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console, RenderableType
 from rich.text import Text
 
-from rxccsdk.display.markdown import MarkdownRows
+from rxccsdk.display.ansi import encode, encode_renderable
+from rxccsdk.display.jobs import guard
+from rxccsdk.display.region import Region
 from rxccsdk.display.rows import rows
-from rxccsdk.text.printing import encodable
+from rxccsdk.display.writers import Writer
 
-Agent = str | None
+_NARROWEST = 10
+
+
+class Speaker(NamedTuple):
+    """Whose text it is: an agent of a session.
+
+    Attributes:
+        label: of the session, where several are shown.
+        agent: `None` for the main agent.
+    """
+
+    label: str
+    agent: str | None
 
 
 class Page(Protocol):
@@ -31,264 +43,197 @@ class Page(Protocol):
     def stop(self) -> None:
         """Close all rows and take the progress line away."""
 
-    def write(self, agent: Agent, text: str, depth: int) -> None:
-        """Add text to the agent's open row, at a depth of nesting; newlines end rows."""
+    def write(self, speaker: Speaker, text: str, depth: int) -> None:
+        """Add text to the speaker's open row, at a depth of nesting; newlines end rows."""
 
-    def close(self, agent: Agent) -> None:
-        """End the agent's open row, if there is one."""
+    def close(self, speaker: Speaker) -> None:
+        """End the speaker's open row, if there is one."""
 
-    def is_open(self, agent: Agent) -> bool:
+    def is_open(self, speaker: Speaker) -> bool:
         """Whether the agent has an open row with something in it."""
 
-    def peek(self, agent: Agent, text: str, depth: int) -> None:
+    def peek(self, speaker: Speaker, text: str, depth: int) -> None:
         """Show what is not to stay: one row, replaced by the next one; "" takes it away."""
 
-    def line(self, agent: Agent, text: Text, depth: int, end: str = "") -> None:
+    def line(self, speaker: Speaker, text: Text, depth: int, end: str = "") -> None:
         """Add a line of its own, cut at the page's width, with `end` at its end whatever is cut."""
 
-    def lines(self, agent: Agent, text: Text, depth: int, indent: int, most: int) -> None:
+    def lines(self, speaker: Speaker, text: Text, depth: int, indent: int, most: int) -> None:
         """Add an indented text on lines of its own, cut after so many rows of the page's width."""
 
     def gap(self) -> None:
         """Leave one blank line, if the page does not end with one."""
+
+    def pause(self) -> contextlib.AbstractContextManager[None]:
+        """Give the terminal away for a while."""
+
+    def flush(self) -> None:
+        """Let what was written be seen soon."""
 
     def show(self, renderable: RenderableType) -> None:
         """Add anything rich can show."""
 
 
 class TerminalPage:
-    """A terminal. What is complete goes into its scrollback, row by row; the open rows and the progress line
-    below are painted again and again, by a timer, so that a piece of text costs no painting.
+    """A terminal. What stands goes into its scrollback; what is open, and the progress lines, are live rows.
 
     Args:
         console: the terminal.
-        footer: gives the progress line.
-        paint_every: seconds between two paintings; 0 paints only when a row is complete.
+        footer: gives the progress lines, no wider than it is told.
+        make_writer: makes what renders one text.
+        paint_every: seconds between two paintings; 0 paints only when something stands.
     """
 
     def __init__(
-        self, console: Console, footer: Callable[[int], RenderableType], paint_every: float = 0.05
+        self,
+        console: Console,
+        footer: Callable[[int], Sequence[Text]],
+        make_writer: Callable[[], Writer],
+        paint_every: float,
     ) -> None:
         self._console = console
-        # rich would turn the program's standard output away, whatever file it was that broke, and exit.
-        console.on_broken_pipe = _raise_again  # type: ignore[method-assign]
         self._footer = footer
-        self._open: dict[Agent, tuple[int, str]] = {}
-        self._peeks: dict[Agent, tuple[int, str]] = {}
-        self._markdown: dict[Agent, MarkdownRows] = defaultdict(MarkdownRows)
-        self._blank = True
-        self._live = Live(
-            self,  # asked for its picture at each painting, also when a row above it is printed
-            console=console,
-            transient=True,
-            auto_refresh=paint_every > 0,
-            refresh_per_second=1 / paint_every if paint_every > 0 else 1,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._make_writer = make_writer
+        self._every = paint_every
+        self._region = Region.on(console, paint_every)
+        self._open: dict[Speaker, tuple[int, Writer]] = {}
+        self._peeks: dict[Speaker, tuple[int, str]] = {}
+        self._gap = False  # a blank line belongs before the next line
+        self._is_empty = True
 
     def start(self) -> None:
-        self._live.start()
+        self._region = Region.on(self._console, self._every)
+        self._region.add(self)
 
     def stop(self) -> None:
-        for agent in tuple(self._open):
-            self.close(agent)
-        self._peeks.clear()
-        self._live.stop()
+        with guard:
+            try:
+                self.finish()
+            finally:
+                self._region.remove(self)
 
-    def write(self, agent: Agent, text: str, depth: int) -> None:
-        _, row = self._open.get(agent, (depth, ""))
-        *lines, last = (row + text.expandtabs(4)).split("\n")
-        width = self._width(depth)
-        done: list[tuple[str, bool]] = []
-        for line in lines:
-            *full, end = rows(line, width)
-            done += [*((part, False) for part in full), (end, True)]
-        *full, rest = rows(last, width)
-        done += [(part, False) for part in full]
-        self._open[agent] = (depth, rest)
-        if done:
-            self._commit(agent, depth, done)
+    def write(self, speaker: Speaker, text: str, depth: int) -> None:
+        with guard:
+            if speaker not in self._open:
+                self._open[speaker] = (depth, self._make_writer())
+            _, writer = self._open[speaker]
+            self._print(speaker, depth, writer.add(text, self._width(speaker, depth)))
 
-    def close(self, agent: Agent) -> None:
-        depth, row = self._open.pop(agent, (0, ""))
-        if row:
-            self._commit(agent, depth, [(row, True)])
+    def close(self, speaker: Speaker) -> None:
+        with guard:
+            if speaker in self._open:
+                depth, writer = self._open.pop(speaker)
+                self._print(speaker, depth, writer.end(self._width(speaker, depth)))
 
-    def is_open(self, agent: Agent) -> bool:
-        return bool(self._open.get(agent, (0, ""))[1])
+    def is_open(self, speaker: Speaker) -> bool:
+        return speaker in self._open and self._open[speaker][1].is_open
 
-    def peek(self, agent: Agent, text: str, depth: int) -> None:
-        self._peeks.pop(agent, None)
-        if text:
-            self._peeks[agent] = (depth, text)
+    def peek(self, speaker: Speaker, text: str, depth: int) -> None:
+        with guard:
+            self._peeks.pop(speaker, None)
+            if text:
+                self._peeks[speaker] = (depth, text)
 
-    def line(self, agent: Agent, text: Text, depth: int, end: str = "") -> None:
-        self.close(agent)
+    def line(self, speaker: Speaker, text: Text, depth: int, end: str = "") -> None:
+        self.close(speaker)
         text = text.copy()
-        text.truncate(self._width(depth) - len(end), overflow="ellipsis")
-        self._print(_indented(depth, text.append(end, "dim")))
+        text.truncate(self._width(speaker, depth) - len(end), overflow="ellipsis")
+        self._print(speaker, depth, [text.append(end, "dim")])
 
-    def lines(self, agent: Agent, text: Text, depth: int, indent: int, most: int) -> None:
-        found = rows(text.plain, self._width(depth) - indent)
+    def lines(self, speaker: Speaker, text: Text, depth: int, indent: int, most: int) -> None:
+        found = rows(text.plain, self._width(speaker, depth) - indent)
         shown = [*found[: most - 1], "".join(found[most - 1 :])]  # the last one is cut where it is too long
         for row in filter(None, shown):
-            self.line(agent, Text(" " * indent + row.rstrip(" "), text.style), depth)
+            self.line(speaker, Text(" " * indent + row.rstrip(" "), text.style), depth)
 
     def gap(self) -> None:
-        if not self._blank:
-            self._print(Text())
-        self._blank = True
+        self._gap = not self._is_empty
+
+    def pause(self) -> contextlib.AbstractContextManager[None]:
+        return self._region.paused()
+
+    def flush(self) -> None:
+        self._region.flush()
 
     def show(self, renderable: RenderableType) -> None:
-        self._console.print(renderable)
-        self._blank = False
+        self._write(encode_renderable(self._console, renderable, self._region.width))
+        self._region.flush()
 
-    def _width(self, depth: int) -> int:
-        # The last column stays free: some terminals break the line when it is filled.
-        return max(10, self._console.width - 1 - 2 * depth)
+    # -- for the region ---------------------------------------------------------------------------------
 
-    def _commit(self, agent: Agent, depth: int, done: list[tuple[str, bool]]) -> None:
-        """Print rows that are complete; each knows whether it ends its line."""
-        # One print for all: each one paints the region below again.
-        markdown = self._markdown[agent]
-        styled = (markdown.done(row.rstrip(" "), ends_line=ends) for row, ends in done)
-        self._print(Text("\n").join(_indented(depth, row) for row in styled))
-        self._blank = not done[-1][0].strip()
+    def settle(self) -> None:
+        """Write what stands by now."""
+        for speaker, (depth, writer) in tuple(self._open.items()):
+            self._print(speaker, depth, writer.settle(self._width(speaker, depth)))
 
-    def _print(self, text: Text) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
-        self._blank = False
+    def rows(self, width: int, most: int) -> list[Text]:
+        """Return what is open, what passes by, and the progress lines."""
+        footer = self._footer(width - 1)
+        found = [row for speaker in self._open for row in self._tail(speaker, max(1, most - len(footer)))]
+        found += [self._peek(speaker, depth, text) for speaker, (depth, text) in self._peeks.items()]
+        return [*found, *footer]
 
-    def __rich__(self) -> RenderableType:
-        """The open rows and the progress line."""
-        open_rows = (
-            _indented(depth, self._markdown[agent].style(row))
-            for agent, (depth, row) in tuple(self._open.items())
-            if row
-        )
-        peeks = (self._tail(depth, text) for depth, text in tuple(self._peeks.values()))
-        return Group(*open_rows, *peeks, self._footer(self._console.width - 1))
+    def finish(self) -> None:
+        """Close everything."""
+        for speaker in tuple(self._open):
+            self.close(speaker)
+        self._peeks.clear()
 
-    def _tail(self, depth: int, text: str) -> Text:
+    # -- lines ----------------------------------------------------------------------------------------------
+
+    def _tail(self, speaker: Speaker, most: int) -> list[Text]:
+        """Return the last rows of a text that is open."""
+        depth, writer = self._open[speaker]
+        width = self._width(speaker, depth)
+        found: list[Text] = []
+        for line in reversed(writer.tail(width, most)):
+            line.expand_tabs(4)
+            found[:0] = _folded(line, width)
+            if len(found) >= most:
+                break
+        return [_before(speaker, depth, row) for row in found[-most:]]
+
+    def _peek(self, speaker: Speaker, depth: int, text: str) -> Text:
         """Return the end of a text, as much as a row holds."""
-        width = self._width(depth) - 2
+        width = self._width(speaker, depth) - 2
         last = rows(text[-4 * width :], width)
-        return _indented(depth, Text(f"∴ {last[-1]}", "dim italic"))
+        return _before(speaker, depth, Text(f"∴ {last[-1]}", "dim italic"))
+
+    def _width(self, speaker: Speaker, depth: int) -> int:
+        # The last column stays free: some terminals break the line when it is filled.
+        used = _before(speaker, depth, Text()).cell_len
+        return max(_NARROWEST, self._region.width - 1 - used)
+
+    def _print(self, speaker: Speaker, depth: int, lines: Sequence[Text]) -> None:
+        if lines:
+            self._write([encode(self._console, _before(speaker, depth, line)) for line in lines])
+            if not lines[-1].plain.strip():
+                self._gap = False
+
+    def _write(self, lines: Sequence[str]) -> None:
+        with guard:
+            if self._gap and lines[0].strip():
+                self._region.write("")
+            self._gap, self._is_empty = False, False
+            self._region.write(*lines)
 
 
-def _raise_again() -> NoReturn:
-    raise
+def _folded(line: Text, width: int) -> list[Text]:
+    """Return a line as rows, none wider than `width`."""
+    found: list[Text] = []
+    start = 0
+    for row in rows(line.plain, width):
+        found.append(line[start : start + len(row)])
+        start += len(row)
+    return found
 
 
-class PlainPage:
-    """Any text file: no styling, no cursor movement, text as it comes.
-
-    Lines of other agents wait until the open row ends.
-
-    Args:
-        console: its `file` is written to.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._open: Agent | bool = False  # whose row the file ends with; False: none's
-        self._waiting: dict[Agent, tuple[int, str]] = {}
-        self._held: list[str] = []
-        self._blank = True
-
-    def start(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        if self._open is not False:
-            self._end_row()
-        for agent in tuple(self._waiting):
-            self.close(agent)
-
-    def write(self, agent: Agent, text: str, depth: int) -> None:
-        if depth == 0 and agent is None:
-            self._out(text)
-            self._open = agent
-            if text.endswith("\n"):
-                self._open = False
-                self._release()
-            return
-        _, row = self._waiting.pop(agent, (depth, ""))
-        *lines, rest = (row + text).split("\n")
-        for line in lines:
-            self._full_line(_plain(depth, line))
-        self._waiting[agent] = (depth, rest)
-
-    def close(self, agent: Agent) -> None:
-        if self._open is agent:
-            self._end_row()
-        depth, row = self._waiting.pop(agent, (0, ""))
-        if row:
-            self._full_line(_plain(depth, row))
-
-    def is_open(self, agent: Agent) -> bool:
-        return self._open is agent or agent in self._waiting
-
-    def peek(self, agent: Agent, text: str, depth: int) -> None:
-        pass
-
-    def line(self, agent: Agent, text: Text, depth: int, end: str = "") -> None:
-        self.close(agent)
-        self._full_line(_plain(depth, text.plain + end))
-
-    def lines(self, agent: Agent, text: Text, depth: int, indent: int, most: int) -> None:
-        self.line(agent, Text(" " * indent + text.plain), depth)
-
-    def gap(self) -> None:
-        if self._open is not False:
-            self._end_row()
-        if not self._blank:
-            self._out("\n")
-        self._blank = True
-
-    def show(self, renderable: RenderableType) -> None:
-        if self._open is not False:
-            self._end_row()
-        unstyled = Console(file=io.StringIO(), width=self._console.width, color_system=None, highlight=False)
-        with unstyled.capture() as capture:
-            unstyled.print(renderable, soft_wrap=isinstance(renderable, Text))
-        self._out("\n".join(line.rstrip() for line in capture.get().split("\n")))
-
-    def _full_line(self, line: str) -> None:
-        if self._open is False:
-            self._out(line + "\n")
-        else:
-            self._held.append(line)
-
-    def _end_row(self) -> None:
-        self._open = False
-        self._out("\n")
-        self._release()
-
-    def _release(self) -> None:
-        held, self._held = self._held, []
-        for line in held:
-            self._out(line + "\n")
-
-    def _out(self, text: str) -> None:
-        if not text:
-            return
-        file = self._console.file
-        try:
-            file.write(text)
-        except UnicodeEncodeError:
-            file.write(encodable(text, file))
-        file.flush()
-        self._blank = text.endswith("\n\n") or (text == "\n" and self._blank)
-
-
-def _indented(depth: int, text: Text) -> Text:
-    return Text.assemble(("│ " * depth, "dim"), text) if depth else text
-
-
-def _plain(depth: int, text: str) -> str:
-    return "| " * depth + text
+def _before(speaker: Speaker, depth: int, line: Text) -> Text:
+    """Put before a line whose it is."""
+    if not speaker.label and not depth:
+        return line
+    label = (f"{speaker.label} ┃ ", "magenta") if speaker.label else ""
+    return Text.assemble(label, ("│ " * depth, "dim"), line)
 
 
 def is_capable(console: Console) -> bool:

@@ -51,7 +51,7 @@ def by_block(hold: int = 100_000) -> Keeping:
     """
     if hold < 1:
         raise ValueError(f"hold must be positive, not {hold!r}.")
-    return rechunking(lambda: _BlockCutter(hold))
+    return rechunking(lambda: BlockCutter(hold))
 
 
 _LINE_END = re.compile(r"\n|\r(?=[^\n])")  # a CR at the very end may be half of a CRLF
@@ -74,7 +74,7 @@ _WORTH = 4  # characters that may be parsed for each one that comes: what keeps 
 _PREFIX = 200  # as much of a line as its kind needs
 
 
-class _BlockCutter:
+class BlockCutter:
     """Cuts Markdown between its top-level blocks.
 
     It parses what is held where a block may have ended, as often as it can afford. What was parsed in vain
@@ -111,6 +111,13 @@ class _BlockCutter:
         while self._size > self._hold:
             pieces += self._parse() or self._force()
         return pieces
+
+    @property
+    def held(self) -> str:
+        """The block that is not complete."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return "".join(self._parts)
 
     def rest(self) -> list[str]:
         """Return all that is held, block by block."""
