@@ -316,6 +316,8 @@ def test_answers_are_spelled_as_the_cli_does() -> None:
     assert permission_result(ASK, Allow(remember=[rule]))["updatedPermissions"] == [rule]
     with pytest.raises(ValueError, match=r"did not ask 'What\?'.*Which one\?"):
         permission_result(ASK, {"What?": "A"})
+    with pytest.raises(ValueError, match="did not ask"):
+        permission_result(AskChunk("a", "question", "AskUserQuestion", "t", {"questions": 5}), {"x": "A"})
     with pytest.raises(ValueError, match="no question but a permission"):
         permission_result(AskChunk("a", "permission", "Bash", "t", {}), {"Which one?": "A"})
 

@@ -24,15 +24,19 @@ def test_the_clock_stands_while_a_person_is_asked() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        limit = TimeLimit(10.0, lambda: over.append(loop.time()))
+        limit = TimeLimit(10.0)
+
+        def end() -> None:
+            over.append(loop.time())
+
         began = loop.time()
-        limit.run()
+        limit.run(end)
         await asyncio.sleep(4)
-        limit.see([ASK, AskChunk("b", "permission", "Bash", None, {})])
+        limit.see([ASK, AskChunk("b", "permission", "Bash", None, {})], end)
         await asyncio.sleep(3600)
-        limit.see([DecisionChunk("a", "allow")])
+        limit.see([DecisionChunk("a", "allow")], end)
         await asyncio.sleep(3600)
-        limit.see([DecisionChunk("b", "allow"), TextChunk("on")])
+        limit.see([DecisionChunk("b", "allow"), TextChunk("on")], end)
         await asyncio.sleep(5)
         assert not over
         await asyncio.sleep(2)
@@ -45,13 +49,13 @@ def test_lingering_ends_when_nobody_comes() -> None:
     left: list[str] = []
 
     async def main() -> None:
-        linger = Linger(5.0, lambda: left.append("left"))
-        linger.start()
+        linger = Linger(5.0)
+        linger.start(lambda: left.append("left"))
         await asyncio.sleep(4)
         linger.stop()
         await asyncio.sleep(10)
         assert not left
-        linger.start()
+        linger.start(lambda: left.append("left"))
         await asyncio.sleep(6)
         assert left == ["left"]
 

@@ -64,7 +64,9 @@ def permission_result(ask: AskChunk, answer: AskAnswer) -> Frame:
         raise TypeError(f"An answer is Allow(...), Deny(...) or a dict of answers, not {answer!r}.")
     if ask.kind != "question":
         raise ValueError(f"This is no question but a {ask.kind}: answer it with Allow() or Deny().")
-    questions = [str(q.get("question")) for q in ask.input.get("questions") or () if isinstance(q, dict)]
+    asked = ask.input.get("questions")
+    frames = [q for q in asked if isinstance(q, dict)] if isinstance(asked, list) else []
+    questions = [str(question.get("question")) for question in frames]
     unknown = [question for question in answer if question not in questions]
     if unknown:
         raise ValueError(f"The agent did not ask {unknown[0]!r}. It asks: {questions}.")

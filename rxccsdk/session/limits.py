@@ -32,21 +32,22 @@ class TokenLimit:
 class TimeLimit:
     """Ends a turn that takes too long. While the agent waits for an answer of its user, the clock stands.
 
+    What is called when the time is over is given where the clock is set, and not kept: a turn that nobody
+    refers to is gone at once.
+
     Args:
         seconds: how long it may take.
-        over: called when they are over.
     """
 
-    def __init__(self, seconds: float, over: Callable[[], None]) -> None:
+    def __init__(self, seconds: float) -> None:
         self._left = seconds
-        self._over = over
         self._asks: set[str] = set()  # that wait
         self._timer: asyncio.TimerHandle | None = None
 
-    def run(self) -> None:
-        """Let the clock run."""
+    def run(self, over: Callable[[], None]) -> None:
+        """Let the clock run; call `over` when the time is."""
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._left, self._over)
+            self._timer = asyncio.get_running_loop().call_later(self._left, over)
 
     def stand(self) -> None:
         """Let the clock stand."""
@@ -55,7 +56,7 @@ class TimeLimit:
             self._timer.cancel()
             self._timer = None
 
-    def see(self, chunks: Iterable[Chunk]) -> None:
+    def see(self, chunks: Iterable[Chunk], over: Callable[[], None]) -> None:
         """Take the next chunks."""
         for chunk in chunks:
             if isinstance(chunk, AskChunk):
@@ -64,7 +65,11 @@ class TimeLimit:
             elif isinstance(chunk, DecisionChunk):
                 self._asks.discard(chunk.ask_id)
                 if not self._asks:
-                    self.run()
+                    self.run(over)
+
+
+Stop = Callable[[str, str], None]
+"""Takes words and the kind of a notice where something is too much."""
 
 
 class Limits:
@@ -73,28 +78,26 @@ class Limits:
     Args:
         tokens: output tokens; `None` for any number.
         seconds: `None` for any time.
-        stop: called with words and the kind of the notice where it is too much.
     """
 
-    def __init__(self, tokens: int | None, seconds: float | None, stop: Callable[[str, str], None]) -> None:
+    def __init__(self, tokens: int | None, seconds: float | None) -> None:
         self._tokens = TokenLimit(tokens) if tokens is not None else None
-        words = f"The turn took longer than timeout={seconds} s."
-        self._time = TimeLimit(seconds, lambda: stop(words, "timeout")) if seconds is not None else None
-        self._stop = stop
+        self._time = TimeLimit(seconds) if seconds is not None else None
+        self._words = f"The turn took longer than timeout={seconds} s."
 
-    def begin(self) -> None:
+    def begin(self, stop: Stop) -> None:
         """Note that the prompt is written."""
         if self._time is not None:
-            self._time.run()
+            self._time.run(lambda: stop(self._words, "timeout"))
 
-    def see(self, chunks: Iterable[Chunk]) -> None:
+    def see(self, chunks: Iterable[Chunk], stop: Stop) -> None:
         """Take the next chunks."""
         if self._time is not None:
-            self._time.see(chunks)
+            self._time.see(chunks, lambda: stop(self._words, "timeout"))
         words = self._tokens.exceeded_by(chunks) if self._tokens is not None else None
         if words is not None:
             self._tokens = None
-            self._stop(words, "limit")
+            stop(words, "limit")
 
     def end(self) -> None:
         """Note that the turn is over."""
@@ -102,9 +105,9 @@ class Limits:
             self._time.stand()
 
 
-def limits(tokens: int | None, seconds: float | None, stop: Callable[[str, str], None]) -> Limits | None:
+def limits(tokens: int | None, seconds: float | None) -> Limits | None:
     """Return the limits of a turn, `None` where it has none."""
-    return None if tokens is None and seconds is None else Limits(tokens, seconds, stop)
+    return None if tokens is None and seconds is None else Limits(tokens, seconds)
 
 
 class Linger:
@@ -112,22 +115,21 @@ class Linger:
 
     Args:
         seconds: how long; 0 does not wait.
-        leave: called when nobody came.
     """
 
-    def __init__(self, seconds: float, leave: Callable[[], None]) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._leave = leave
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """The last one has left."""
+    def start(self, leave: Callable[[], None]) -> None:
+        """The last one has left: call `leave` when nobody came."""
         if self._seconds:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._leave)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, leave)
         else:
-            self._leave()
+            leave()
 
     def stop(self) -> None:
         """Somebody came."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None

@@ -78,8 +78,8 @@ class Turn(Source[Chunk]):
         self._session = session  # a session that only its turns refer to is not dropped
         self._on_dispose = on_dispose
         self._replay = replay
-        self._limits = limits(max_output_tokens, timeout, self._stop)
-        self._linger = Linger(linger, self._interrupt_unwatched)
+        self._limits = limits(max_output_tokens, timeout)
+        self._linger = Linger(linger)
         self._log = Log()
         self._backend: str | None = None
         self._cursors: list[Cursor] = []
@@ -179,7 +179,7 @@ class Turn(Source[Chunk]):
         if cursor in self._cursors:
             self._cursors.remove(cursor)
             if not self._cursors and not self._holders and not self._ended:
-                self._linger.start()
+                self._linger.start(self._interrupt_unwatched)
 
     def _interrupt_unwatched(self) -> None:
         if self._ended or self._holders:
@@ -239,7 +239,7 @@ class Turn(Source[Chunk]):
         self.uuid = uuid
         self.started_at = time()
         if self._limits is not None:
-            self._limits.begin()
+            self._limits.begin(self._stop)
         self._backend = backend
         self._status = "running"
 
@@ -251,7 +251,7 @@ class Turn(Source[Chunk]):
         """Append chunks that arrived together, and let every subscriber read on."""
         self._log.extend(chunks)
         if self._limits is not None:
-            self._limits.see(chunks)
+            self._limits.see(chunks, self._stop)
         for cursor in tuple(self._cursors):
             if not cursor.is_due:
                 self._read(cursor)
