@@ -124,8 +124,7 @@ class LiveDisplay:
             EOFError: standard input has ended.
         """
         async with self._asking:
-            with self._page.pause():
-                print(f"{harmless(question).rstrip()} ", end="", flush=True, file=self.console.file)
+            with self._page.pause(f"{harmless(question).rstrip()} "):
                 return await read_line()
 
     def cost(self, usd: float, label: str = "") -> None:

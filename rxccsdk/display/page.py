@@ -64,8 +64,8 @@ class Page(Protocol):
     def gap(self) -> None:
         """Leave one blank line, if the page does not end with one."""
 
-    def pause(self) -> contextlib.AbstractContextManager[None]:
-        """Give the terminal away for a while."""
+    def pause(self, question: str) -> contextlib.AbstractContextManager[None]:
+        """Ask something, and leave the terminal to the answer."""
 
     def flush(self) -> None:
         """Let what was written be seen soon."""
@@ -149,8 +149,9 @@ class TerminalPage:
     def gap(self) -> None:
         self._gap = not self._is_empty
 
-    def pause(self) -> contextlib.AbstractContextManager[None]:
-        return self._region.paused()
+    def pause(self, question: str) -> contextlib.AbstractContextManager[None]:
+        self._gap, self._is_empty = False, False
+        return self._region.paused(question)
 
     def flush(self) -> None:
         self._region.flush()

@@ -79,7 +79,10 @@ class PlainPage:
             self._out("\n")
         self._blank = True
 
-    def pause(self) -> contextlib.AbstractContextManager[None]:
+    def pause(self, question: str) -> contextlib.AbstractContextManager[None]:
+        if self._open is not None:
+            self._end_row()
+        self._out(question)
         return contextlib.nullcontext()
 
     def flush(self) -> None:

@@ -130,12 +130,12 @@ class Region:
                 self.paint()
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Give the terminal away for a while; what is written meanwhile comes after."""
+    def paused(self, question: str = "") -> Iterator[None]:
+        """Give the terminal away for a while, after a question; what is written meanwhile comes after."""
         with guard:
             if not self._pauses:
                 self.paint()
-                self.give_back(self._beside.take_open_line())
+                self.give_back(self._beside.take_open_line() + question)
             self._pauses += 1
         try:
             yield
