@@ -53,6 +53,13 @@ def test_what_stands_is_the_one_shot_render_of_the_whole(
     same(lines, one_shot(markdown, width))
 
 
+def test_what_is_open_may_turn_out_to_be_several_blocks() -> None:
+    markdown = "- ***\n- ---\n  one\n\n"
+    writer = MarkdownWriter()
+    lines = writer.add(markdown, 40) + writer.settle(40) + writer.end(40)
+    same(lines, one_shot(markdown, 40))
+
+
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
 @pytest.mark.parametrize("width", [39, 79, 119, 199])
 def test_real_documents_stand_as_rendered_at_once(path: Path, width: int) -> None:

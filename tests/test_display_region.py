@@ -49,7 +49,7 @@ class Stage:
         """Give the window another size."""
         self.look()
         self.screen.resize(lines, columns)
-        self.console.size = (columns, lines)  # type: ignore[assignment]
+        self.console.size = (columns, lines)
 
     def say(self, pieces: list[str]) -> None:
         """Show a text."""

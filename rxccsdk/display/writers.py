@@ -40,7 +40,7 @@ class MarkdownWriter:
 
     def __init__(self) -> None:
         self._cutter = BlockCutter(_HOLD)
-        self._shown = 0  # leaves of the open block that stand
+        self._shown = 0  # leaves of what is open that stand
         self._before: Leaf | None = None  # the last leaf of the blocks before it
         self._blank = False  # and whether they ended with a blank line
         self._open: list[Leaf] = []  # the leaves of the open block, as of
@@ -89,7 +89,9 @@ class MarkdownWriter:
         for piece in pieces:
             found = leaves(piece, self._before, blank=self._blank)
             lines += _lines(found[self._shown :], width)
-            self._shown, self._open, self._length = 0, [], 0
+            # What was open may turn out to be several blocks.
+            self._shown = max(0, self._shown - len(found))
+            self._open, self._length = [], 0
             self._before = found[-1] if found else self._before
             self._blank = not piece.rstrip(" \t").rpartition("\n")[0].rpartition("\n")[2].strip()
         return lines
