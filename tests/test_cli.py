@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from rxccsdk import Chunk, SystemChunk, ToolProgressChunk, ToolResultChunk
 from rxccsdk.chunk_json import json_keys, to_json
 from rxccsdk.cli import app, asking
 from rxccsdk.cli.codes import CommandError
-from tests.cli_processes import COMMAND, run, terminal
+from tests.cli_processes import COMMAND, environment, heed_ctrl_c, run, terminal
 
 EXIT_CODES = (
     "0    success",
@@ -192,6 +193,41 @@ def test_the_tab_key_completes_in_bash(tmp_path: Path) -> None:
         bash.press(b"rxccsdk dem\t--cas\tans\t")
         bash.read_until("rxccsdk demo --cassette answer")
     assert "rxccsdk demo --cassette answer" in bash.words
+
+
+# -- odd beginnings ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", ["ask x", "demo", "--help"])
+def test_without_standard_output_it_says_so(arguments: str) -> None:
+    done = subprocess.run(
+        f"exec {sys.executable} -m rxccsdk {arguments} >&-",
+        shell=True, env=environment(), stderr=subprocess.PIPE, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "rxccsdk: standard output is closed\n")
+
+
+def test_without_standard_input_and_error_it_works() -> None:
+    done = subprocess.run(
+        f"exec {sys.executable} -m rxccsdk demo --speed 1000 <&- 2>&-",
+        shell=True, env=environment(), stdout=subprocess.PIPE, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "import asyncio" in done.stdout
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "rxccsdk", "demo"],
+        env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
+        preexec_fn=heed_ctrl_c,
+    ) as starting:  # fmt: skip
+        assert starting.stderr is not None
+        while "click" not in starting.stderr.readline():
+            assert starting.poll() is None
+        starting.send_signal(signal.SIGINT)
+        assert "Traceback" not in starting.stderr.read()
+        assert starting.wait(timeout=30) in (-signal.SIGINT, 130)
 
 
 # -- JSON -------------------------------------------------------------------------------------------------

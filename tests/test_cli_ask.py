@@ -33,6 +33,7 @@ from rxccsdk.testing import (
 )
 from rxccsdk.testing import environment as exactly
 from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, environment, heed_ctrl_c, here, run, terminal
+from tests.desk import Desk
 
 ASK = [*COMMAND, "ask"]
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -304,6 +305,22 @@ def test_a_second_ctrl_c_ends_at_once(scripted_cli: Any) -> None:
         assert "Traceback" not in shown.output
         assert shown.output.rfind("\x1b[?25h") > shown.output.rfind("\x1b[?25l")
     assert eventually(lambda: is_over(cli.starts[-1]["pid"]))
+
+
+def test_an_agent_that_is_killed_leaves_the_terminal_as_it_was(scripted_cli: Any, tmp_path: Path) -> None:
+    cli = scripted_cli(steps(*without_result("Half **an** answer")).silence())
+    at = Desk(tmp_path, *ASK, "--backend", "claude-code-sdk", "go")
+    try:
+        at.see("Half an answer")
+        at.wait(lambda: not at.echoes)
+        os.kill(cli.starts[-1]["pid"], signal.SIGKILL)
+        assert at.end() == 1
+        assert at.screen.text().count("Half an answer") == 1
+        assert at.modes_now() == at.modes
+        assert not at.screen.cursor.hidden
+        assert at.screen.wraps
+    finally:
+        at.close()
 
 
 def test_ctrl_c_before_anything_was_asked(scripted_cli: Any) -> None:

@@ -3,104 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli_processes import environment, heed_ctrl_c
-from tests.emulator import Emulator
+from tests.desk import Desk
 
 PROGRAM = [sys.executable, "-m", "tests.display_program"]
 CTRL_Z = b"\x1a"
-
-
-class Desk:
-    """A pseudo-terminal with an emulator before it, and a program, or a shell, in its session."""
-
-    def __init__(self, folder: Path, *command: str, size: tuple[int, int] = (80, 24)) -> None:
-        self.folder = folder
-        self.screen = Emulator(*size)
-        self.written = ""
-        self._master, self._slave = os.openpty()
-        self.resize(*size)
-        self.modes = self._modes()
-
-        def prepare() -> None:
-            heed_ctrl_c()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(
-            command, stdin=self._slave, stdout=self._slave, stderr=self._slave, start_new_session=True,
-            preexec_fn=prepare, env=environment(PS1="$ ", PYTHONDONTWRITEBYTECODE="1"),
-        )  # fmt: skip
-
-    def _modes(self) -> list[object]:
-        return list(termios.tcgetattr(self._slave))
-
-    @property
-    def echoes(self) -> bool:
-        """Whether keys are shown."""
-        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
-
-    def resize(self, columns: int, lines: int) -> None:
-        """Give the window another size."""
-        self.screen.resize(lines, columns)
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def press(self, keys: bytes | str) -> None:
-        """Type."""
-        os.write(self._master, keys if isinstance(keys, bytes) else keys.encode())
-
-    def step(self, *numbers: int) -> None:
-        """Let the program take these steps, one after the other."""
-        for number in numbers:
-            (self.folder / str(number)).touch()
-            self.wait((self.folder / f"{number}.done").exists)
-
-    def see(self, words: str) -> None:
-        """Wait until these words are on the screen."""
-        self.wait(lambda: words in self.screen.text(), words)
-
-    def wait(self, what: Callable[[], bool], name: str = "") -> None:
-        """Read until something is so."""
-        deadline = time.monotonic() + 30
-        while not what():
-            assert time.monotonic() < deadline, f"{name}\n{self.screen.text()}"
-            self._read(0.02)
-
-    def end(self) -> int:
-        """Read to the end of the program; give its exit code."""
-        self.wait(lambda: self.process.poll() is not None)
-        while self._read(0.05):
-            pass
-        return int(self.process.returncode)
-
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._master], [], [], seconds)[0]:
-            return False
-        piece = os.read(self._master, 65536).decode(errors="replace")
-        self.written += piece
-        self.screen.feed(piece)
-        return True
-
-    def close(self) -> None:
-        """End what runs here."""
-        for number in (signal.SIGHUP, signal.SIGCONT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-        self.process.wait()
-        os.close(self._slave)
-        os.close(self._master)
 
 
 @contextlib.contextmanager
@@ -109,14 +22,13 @@ def desk(folder: Path, *steps: str, **options: tuple[int, int]) -> Iterator[Desk
     opened = Desk(folder, *PROGRAM, str(folder), *steps, **options)
     try:
         yield opened
-        opened.written.encode()
     finally:
         opened.close()
 
 
 def is_as_it_was(at: Desk) -> None:
     """The terminal is as it was before the program."""
-    assert at._modes() == at.modes
+    assert at.modes_now() == at.modes
     assert not at.screen.cursor.hidden
     assert at.screen.wraps
 

@@ -204,7 +204,7 @@ def test_no_view_lets_words_steer_a_terminal(
         mock.patch.dict(os.environ, {"TERM": "dumb"}),
     ):
         chosen = {name: name in flags for name in ("plain", "quiet", "as_json")}
-        with make_view(**chosen, on_closed=lambda: None) as view:
+        with make_view(markdown="rendered", on_closed=lambda: None, **chosen) as view:
             for chunks in (turns[which % len(turns)], turns[-1]):
                 view.begin(evil)
                 for chunk in chunks:

@@ -42,6 +42,13 @@ class Recording(StrEnum):
     agent = "agent"
 
 
+class Markdown(StrEnum):
+    """How a terminal shows Markdown."""
+
+    rendered = "rendered"
+    raw = "raw"
+
+
 class Backend(StrEnum):
     """The SDKs."""
 
@@ -71,6 +78,9 @@ def _modes(incomplete: str) -> list[str]:
 
 
 Plain = Annotated[bool, typer.Option("--plain", help="Plain text: no colours, no progress line.")]
+AsMarkdown = Annotated[
+    Markdown, typer.Option(help="On a terminal: rendered, or raw: coloured, each character as it is written.")
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but the agent's last words, when it is done.")
 ]
@@ -148,6 +158,7 @@ def ask(
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Write a recording, for rxccsdk replay."),
     ] = None,
+    markdown: AsMarkdown = Markdown.rendered,
     plain: Plain = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -184,7 +195,7 @@ def ask(
             keep_raw=True,
         )
 
-    make_view = _chooser(plain, quiet, as_json)
+    make_view = _chooser(markdown, plain, quiet, as_json)
 
     def start() -> int:
         text = asking.read_prompt(prompt)
@@ -202,6 +213,7 @@ def replay(
     turn: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only this turn, counted from 1.")
     ] = None,
+    markdown: AsMarkdown = Markdown.rendered,
     plain: Plain = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -213,7 +225,7 @@ def replay(
     from rxccsdk.cli import replaying
     from rxccsdk.cli.running import finish, run
 
-    make_view = _chooser(plain, quiet, as_json)
+    make_view = _chooser(markdown, plain, quiet, as_json)
     finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending)))
 
 
@@ -261,7 +273,7 @@ def demo(
     finish(lambda: run(work))
 
 
-def _chooser(plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View]:
+def _chooser(markdown: Markdown, plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View]:
     """Check the display's flags, and give what makes the display."""
     if quiet and as_json:
         raise typer.BadParameter("--quiet and --json exclude each other.")
@@ -270,7 +282,13 @@ def _chooser(plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View
         from rxccsdk.cli.views import make_view
 
         # Whoever read it has seen enough: that is no failure.
-        return make_view(plain=plain, quiet=quiet, as_json=as_json, on_closed=lambda: ending.stop(0))
+        return make_view(
+            markdown=markdown.value,
+            plain=plain,
+            quiet=quiet,
+            as_json=as_json,
+            on_closed=lambda: ending.stop(0),
+        )
 
     return make
 

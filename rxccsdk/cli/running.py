@@ -76,6 +76,8 @@ def finish(action: Callable[[], int]) -> NoReturn:
         action: gives the exit code.
     """
     try:
+        if cli.owns_process and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # from now on it ends with care
         code = action()
     except KeyboardInterrupt:  # while no loop had its handlers: standard input is read, the doctor waits
         code = 128 + signal.SIGINT

@@ -20,7 +20,7 @@ from rxccsdk.chunks import Chunk, NoticeChunk, ToolUseChunk
 from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import complain
 from rxccsdk.display.figures import figures
-from rxccsdk.display.live import LiveDisplay
+from rxccsdk.display.live import LiveDisplay, Markdown
 from rxccsdk.display.story import Detail
 from rxccsdk.session.fold import ResponseFold
 from rxccsdk.session.response import SessionResponse
@@ -55,10 +55,13 @@ class View(Protocol):
         """End a turn; the hint is how to go on."""
 
 
-def make_view(*, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[], None]) -> View:
+def make_view(
+    *, markdown: Markdown, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[], None]
+) -> View:
     """Choose by the flags and by what standard output is.
 
     Args:
+        markdown: how a terminal shows it.
         plain: no styling, even on a terminal.
         quiet: the last words only.
         as_json: one chunk per line.
@@ -71,7 +74,8 @@ def make_view(*, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[]
         return JsonView(output, _beside(trouble_only=True))
     if sys.stdout.isatty():
         wanted = True if plain else None
-        return LiveView(LiveDisplay(Console(highlight=False), plain=wanted, permit=_flag), on_closed)
+        display = LiveDisplay(Console(highlight=False), plain=wanted, permit=_flag, markdown=markdown)
+        return LiveView(display, on_closed)
     return AnswerView(output, _beside(trouble_only=False), settled=_is_file(sys.stdout))
 
 
