@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,21 @@ async def test_the_guardian_comes_with_the_first_cli_and_goes_with_the_last(tmp_
             assert guardians() == 1
         assert guardians() == 1
     assert guardians() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="marks are read from /proc")
+def test_what_is_just_starting_is_found_by_its_mark() -> None:
+    """Within `exec` a process has no environment for a moment."""
+    missed = 0
+    for _ in range(1000):
+        mark = uuid.uuid4().hex
+        env = {**os.environ, _guardian_program.MARK: mark}
+        pid = os.posix_spawnp("sleep", ["sleep", "100"], env)
+        if pid not in _guardian_program.marked([mark]):
+            missed += 1
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert missed == 0
 
 
 def test_a_session_on_a_thread_that_ends_is_not_ended(scripted: Scripted) -> None:

@@ -21,6 +21,7 @@ MARK = "RXCCSDK_MARK"
 _POLL = 1.0  # seconds between two looks at the parent: another process may have inherited the pipe
 _POLITE = 2.0  # seconds a CLI may take to end on SIGTERM, which lets it end what it started
 _LIMIT = 2.0  # seconds to go on killing what is left
+_EXEC = 0.1  # seconds that what is within `exec` may take to show its environment
 
 
 def main() -> None:
@@ -126,17 +127,45 @@ def table() -> list[tuple[int, int]]:
 
 def marked(marks: Iterable[str]) -> set[int]:
     """The processes that carry one of these marks in their environment: also those whose parent is gone."""
-    found: set[int] = set()
     wanted = [f"{MARK}={mark}\0".encode() for mark in marks]
-    for name in filter(str.isdigit, os.listdir("/proc")) if os.path.isdir("/proc/self") else ():
-        try:
-            with open(f"/proc/{name}/environ", "rb") as environ:
-                data = environ.read() + b"\0"
-        except OSError:
-            continue
+    pids = filter(str.isdigit, os.listdir("/proc")) if os.path.isdir("/proc/self") else ()
+    until = time.monotonic() + _EXEC
+    found: set[int] = set()
+    for pid in pids:
+        data = environ(pid, until)
         if any(mark in data for mark in wanted):
-            found.add(int(name))
+            found.add(int(pid))
     return found
+
+
+def environ(pid: str, until: float) -> bytes:
+    """The environment of a process; nothing where it cannot be read.
+
+    What is within `exec` has none for a moment, and is waited for.
+    """
+    data = _read(f"/proc/{pid}/environ")
+    while not data and time.monotonic() < until:
+        starting = _is_within_exec(pid)
+        data = _read(f"/proc/{pid}/environ")
+        if not starting:
+            break
+    return data + b"\0"
+
+
+def _is_within_exec(pid: str) -> bool:
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if not fields or pid == "1":
+        return False
+    size, environment_end = int(fields[20]), int(fields[48])  # fields 23 and 51 of proc(5)
+    return size > 0 and environment_end == 0
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 if __name__ == "__main__":
