@@ -100,6 +100,38 @@ async def test_a_close_that_was_cancelled_can_be_waited_for(scripted: Scripted) 
     assert not children()
 
 
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["answers", "deaf"])
+@pytest.mark.parametrize("steps_between", range(5))
+def test_a_loop_that_shuts_down_waits_for_the_end(
+    scripted: Scripted, caplog: pytest.LogCaptureFixture, is_deaf: bool, steps_between: int
+) -> None:
+    """Where Ctrl+C ends `asyncio.run(wait_for(...))`, what it waits for is cancelled twice."""
+
+    async def use() -> None:
+        options: dict[str, Any] = {"exit_on_eof": False, "answer_interrupt": False} if is_deaf else {}
+        async with scripted(endless(), **options) as session:
+            await session.query("go", stream=False)
+
+    async def take_steps(number: int) -> None:
+        for _ in range(number):
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    user = loop.create_task(use())
+    loop.run_until_complete(asyncio.sleep(0.4))
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(take_steps(steps_between))
+    user.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    assert not asyncio.all_tasks(loop)
+    loop.close()
+    assert not children()
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.02, 0.2])
 async def test_an_open_that_is_cancelled_leaves_nothing(scripted: Scripted, seconds: float) -> None:
     session = scripted(answer_initialize=False)

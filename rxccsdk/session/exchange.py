@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from rxccsdk.chunks import Chunk, ResultChunk
 from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
+from rxccsdk.session.ending import Ending
 from rxccsdk.session.failure import bad_start, copied, not_sent
 from rxccsdk.session.hot import HotChunks
 from rxccsdk.session.talk import Talk
@@ -56,7 +57,7 @@ class Exchange:
         self._interrupting = False
         self._escalation: asyncio.TimerHandle | None = None
         self._terminating: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._ending = Ending(self._close)
         self._last_result_failed = False
         self._outside_result: ResultChunk | None = None  # explains a bad start
 
@@ -65,7 +66,12 @@ class Exchange:
     @property
     def is_open(self) -> bool:
         """Whether it was opened, and neither closed nor lost its CLI."""
-        return self.loop is not None and self._closing is None and self.exit is None
+        return self.loop is not None and not self._ending.has_begun and self.exit is None
+
+    @property
+    def has_closed(self) -> bool:
+        """Whether somebody has begun to close it."""
+        return self._ending.has_begun
 
     async def open(self, transport: Transport, connection: Connection, every: float | None = None) -> None:
         """Open the transport, and talk over it from now on.
@@ -82,6 +88,7 @@ class Exchange:
         self._transport, self._connection = transport, connection
         self._talk = Talk(transport, connection, self._dispatch, every)
         self._see = self._talk.see if every is not None else None
+        await self._ending.arm()
         try:
             await transport.open(self.receive, self._lose)
             connection.takes_asks = transport.takes_asks
@@ -98,12 +105,12 @@ class Exchange:
         It is done once, in a task of its own, however many call it and are cancelled meanwhile.
         """
         if self.loop is not None and not self.loop.is_closed():
-            await asyncio.shield(self._begin_closing())
+            await asyncio.shield(self._ending.begin())
 
     def close_soon(self) -> None:
         """Begin to close, from any thread, if the loop still runs."""
         if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._begin_closing)
+            self.loop.call_soon_threadsafe(self._ending.begin)
 
     async def interrupt(self) -> None:
         """Stop what the agent does; return when the running turn has ended."""
@@ -129,7 +136,7 @@ class Exchange:
 
     def enqueue(self, turn: Turn) -> None:
         """Write the turn's prompt as soon as the turns before it are over."""
-        if self.loop is None or self._closing is not None:
+        if self.loop is None or self._ending.has_begun:
             error = SessionClosedError("The session is closed.")
             turn._finish("failed", error=error, because=("closed", str(error)))
         elif self.exit is not None:
@@ -165,7 +172,7 @@ class Exchange:
     def _send_next(self) -> None:
         if self._running is not None or not self._queue or not self._connection.is_ready:
             return
-        if self.exit is not None or self._closing is not None:
+        if self.exit is not None or self._ending.has_begun:
             return
         turn = self._queue.popleft()
         try:
@@ -272,13 +279,6 @@ class Exchange:
 
     # -- endings ------------------------------------------------------------------------------------------
 
-    def _begin_closing(self) -> asyncio.Task[None]:
-        if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._close())
-            _closing.add(self._closing)
-            self._closing.add_done_callback(_closing.discard)
-        return self._closing
-
     async def _close(self) -> None:
         """End everything, in order: queued turns, the running one, the CLI, what is yet to be read."""
         try:
@@ -336,7 +336,7 @@ class Exchange:
             self._fail_unsent(self._queue.popleft(), exit)
         # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.
         self._terminate()
-        expected = self._closing is not None or self._interrupting
+        expected = self._ending.has_begun or self._interrupting
         if expected or (self._last_result_failed and exit.code == 1):
             self.chunks._end()
         else:
@@ -345,6 +345,3 @@ class Exchange:
     def _fail_unsent(self, turn: Turn, exit: Exit) -> None:
         error = not_sent(exit)
         turn._finish("failed", error=error, because=("closed", str(error.args[0])))
-
-
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly only

@@ -98,7 +98,7 @@ class ClaudeSession(Controls):
             return "new"
         if self._exchange.is_open:
             return "open"
-        return "closed" if self._exchange._closing is not None else "crashed"
+        return "closed" if self._exchange.has_closed else "crashed"
 
     @property
     def pid(self) -> int | None:
