@@ -32,7 +32,8 @@ class Fault:
         starts: whether the session can be opened.
         cli: other arguments of the scripted CLI.
         options: of the session.
-        beside: a callback of another subscriber of the turn.
+        beside: a callback of another subscriber of the turn, or the one of `query`.
+        escapes: what the callback raises and the loop does not keep: it ends the program's `asyncio.run`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Fault:
     cli: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     beside: Callable[[Any], Any] | None = None
+    escapes: type[BaseException] | None = None
 
 
 def _half(text: str = HALF) -> list[Frame]:
@@ -177,4 +179,16 @@ FAULTS = [
     Fault("a callback raises", (text_turn(WHOLE),), beside=_raising(ValueError)),
     Fault("a callback raises CancelledError", (text_turn(WHOLE),), beside=_raising(CancelledError)),
     Fault("a callback raises GeneratorExit", (text_turn(WHOLE),), beside=_raising(GeneratorExit)),
+    Fault(
+        "a callback raises KeyboardInterrupt",
+        (steps(*_half()).silence(),),
+        beside=_raising(KeyboardInterrupt),
+        escapes=KeyboardInterrupt,
+    ),
+    Fault(
+        "a callback raises SystemExit",
+        (steps(*_tool()).spawn_child().silence(),),
+        beside=_raising(SystemExit),
+        escapes=SystemExit,
+    ),
 ]

@@ -66,7 +66,7 @@ _running: set[asyncio.Future[Any]] = set()
 async def _query(session: ClaudeSession, fault: Fault) -> Answer:
     if fault.hangs:
         asyncio.get_running_loop().call_later(SOON, lambda: _background(session.interrupt()))
-    return await session.query("go")
+    return await session.query("go", progress_callback=fault.beside)
 
 
 async def _await(session: ClaudeSession, fault: Fault) -> Answer:
@@ -109,7 +109,7 @@ async def _three(session: ClaudeSession, fault: Fault) -> Answer:
 
 
 async def _cancelled(session: ClaudeSession, fault: Fault, times: int) -> Answer:
-    task = asyncio.ensure_future(session.query("go"))
+    task = asyncio.ensure_future(session.query("go", progress_callback=fault.beside))
     await asyncio.sleep(SOON)
     for _ in range(times):
         task.cancel()
@@ -141,7 +141,7 @@ async def _timeout(session: ClaudeSession, fault: Fault) -> Answer:
 
 
 async def _closed(session: ClaudeSession, fault: Fault) -> Answer:
-    answer = asyncio.ensure_future(session.query("go"))
+    answer = asyncio.ensure_future(session.query("go", progress_callback=fault.beside))
     await asyncio.sleep(SOON)
     await session.aclose()
     return await answer
