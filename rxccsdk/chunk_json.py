@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -91,6 +92,7 @@ def json_schema() -> dict[str, Any]:
         keys = dict(json_keys(chunk_classes()[name]))
         own = {keys[field]: of for field, of in schema["properties"].items()}
         schema["properties"] = {"kind": {"const": name}, "v": {"const": VERSION}, **own}
+        schema["description"] = cleandoc(schema["description"])  # Python 3.13 has done it before
         schema["required"] = ["kind", "v", *(keys[field] for field in schema.get("required", []))]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
