@@ -240,7 +240,7 @@ async def test_a_question_is_withdrawn_when_its_turn_ends(real: Real, end: str) 
             elif end == "close":
                 await session.aclose()
             else:
-                session._exchange._terminate()
+                session._exchange._interruption.terminate()
                 await turn.wait()
             await cancelled.wait()
     check(chunks)

@@ -83,12 +83,12 @@ def test_modules_are_short() -> None:
 
 def test_what_only_internals_call_stays_out_of_completion() -> None:
     own = {name for name in dir(Turn) if not name.startswith("_")} - set(dir(Observable))
-    assert own == {"aclose", "backend", "interrupt", "response", "status", "wait"}
+    assert own == {"aclose", "backend", "interrupt", "response", "status", "steer", "to_background", "wait"}
     own = {name for name in dir(ClaudeSession) if not name.startswith("_")}
     assert own == {
         *("aclose", "answer", "chunks", "context_usage", "control", "cost_so_far", "interrupt", "mcp_status"),
         *("models", "open", "pid", "rewind_files", "set_model", "set_permission_mode", "status"),
-        *("query", "replay", "session_id", "stream"),
+        *("query", "replay", "session_id", "stop_task", "stream"),
     }
     for stream in (AgentStream, CodeBlock):
         assert {name for name in dir(stream) if not name.startswith("_")} - set(dir(Observable)) == {

@@ -54,6 +54,10 @@ def answer(request: Request) -> Reply:
         return reply("Tidy now.")
     if "StructuredOutput" in tools:
         return reply("").tool("StructuredOutput", {"name": "Rome", "people": 2_800_000})
+    if "Set the project up" in request.prompt:
+        return reply("I install. ").tool(
+            "Bash", {"command": "echo pip install; sleep 0.5", "description": "x"}
+        )
     if "Tidy" in request.prompt:
         return reply("I look. ").tool("Bash", {"command": "touch made", "description": "x"})
     return reply("An answer in a few words.")
@@ -79,6 +83,7 @@ SHOWN = {
     "turn.pipe(cc.of_type": "An answer in a few words.",
     "enough(piece)": "An ans",
     "def decide": "I look. \n\nTidy now.",
+    "turn.steer(": "delivered I install. \n\nTidy now.",
     "class City": "name='Rome' people=2800000 {'name': 'Rome', 'people': 2800000}",
     "replay(": "",
 }

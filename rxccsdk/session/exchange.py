@@ -14,11 +14,22 @@ from rxccsdk.errors import RxccError, SessionClosedError, SessionCrashedError
 from rxccsdk.session.ending import Ending
 from rxccsdk.session.failure import bad_start, copied, not_sent
 from rxccsdk.session.hot import HotChunks
+from rxccsdk.session.interruption import Interruption
 from rxccsdk.session.talk import Talk
 from rxccsdk.session.turn import NEVER_SENT, Turn
 from rxccsdk.transport import Exit, Transport
 from rxccsdk.wire.connection import Connection
-from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
+from rxccsdk.wire.events import (
+    ControlAnswer,
+    Defect,
+    Event,
+    NewSessionId,
+    PromptSettled,
+    SdkFrame,
+    TurnEnded,
+    TurnStarted,
+)
+from rxccsdk.wire.steering import Message
 
 _log = logging.getLogger("rxccsdk")
 
@@ -43,7 +54,7 @@ class Exchange:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.session_id: str | None = None
         self.exit: Exit | None = None
-        self._interrupt_timeout = interrupt_timeout
+        self._interruption = Interruption(interrupt_timeout)
         self._transport: Transport
         self._connection: Connection
         self._queue: deque[Turn] = deque()
@@ -54,9 +65,6 @@ class Exchange:
         self._arrived: list[Chunk] = []  # for the running turn, in this read
         self._talk: Talk | None = None
         self._see: Callable[[Chunk], None] | None = None  # looks at each chunk before it is delivered
-        self._interrupting = False
-        self._escalation: asyncio.TimerHandle | None = None
-        self._terminating: asyncio.Task[None] | None = None
         self._ending = Ending(self._close)
         self._last_result_failed = False
         self._outside_result: ResultChunk | None = None  # explains a bad start
@@ -86,6 +94,7 @@ class Exchange:
         """
         self.loop = asyncio.get_running_loop()
         self._transport, self._connection = transport, connection
+        self._interruption.open(transport, connection.interrupt)
         self._talk = Talk(transport, connection, self._dispatch, every)
         self._see = self._talk.see if every is not None else None
         await self._ending.arm()
@@ -119,7 +128,7 @@ class Exchange:
             self.interrupt_turn(running, "session.interrupt() was called")
             await running.wait()
         elif self.is_open and self._connection.has_background_work:
-            self._write_interrupt()
+            self._interruption.write()
 
     @property
     def talk(self) -> Talk:
@@ -154,13 +163,11 @@ class Exchange:
 
     def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
         """Note in the turn why it is stopped, and stop it."""
-        if turn is not self._running or self._interrupting:
+        if turn is not self._running or self._interruption.is_under_way:
             return
-        if self._connection.turn is None:
+        if self._connection.turn != turn.index:
             return  # its result is being delivered: leaving at it is not leaving early
-        self._interrupting = True
-        self._escalation = self._call_later(self._interrupt_timeout, self._terminate)
-        self._write_interrupt()
+        self._interruption.begin()
         self._dispatch([self._connection.notice(kind, why, now=self._transport.time())])
 
     # -- prompts out --------------------------------------------------------------------------------------
@@ -190,12 +197,6 @@ class Exchange:
                 error = SessionCrashedError(f"The prompt could not be sent: {error!r}")
             turn._finish("failed", error=error, because=("closed", str(error)))
             self._send_later()
-
-    def _write_interrupt(self) -> None:
-        try:
-            self._transport.write(self._connection.interrupt())
-        except SessionClosedError:
-            pass  # its end, which is due, will say so
 
     # -- events in ----------------------------------------------------------------------------------------
 
@@ -239,13 +240,13 @@ class Exchange:
         if isinstance(event, TurnEnded):
             self._end_turn(event)
         elif isinstance(event, TurnStarted):
-            if self._interrupting:
-                self._write_interrupt()  # the first one came while the prompt still waited
+            if self._interruption.is_under_way:
+                self._interruption.write()  # the first one came while the prompt still waited
         elif isinstance(event, SdkFrame):
             self._transport.hand_to_sdk(event.frame)
-        elif isinstance(event, ControlAnswer):
+        elif isinstance(event, ControlAnswer | PromptSettled):
             assert self._talk is not None, "only what was opened receives anything"
-            self._talk.settle(event)
+            self._talk.settle(event, self._running)
         elif isinstance(event, NewSessionId):
             self.session_id = event.session_id
         elif isinstance(event, Defect):
@@ -254,8 +255,7 @@ class Exchange:
     def _end_turn(self, event: TurnEnded) -> None:
         turn, self._running = self._running, None
         arrived, self._arrived = self._arrived, []
-        interrupted, self._interrupting = self._interrupting, False
-        self._cancel_escalation()
+        interrupted = self._interruption.end()
         assert turn is not None, "only a turn that was begun ends"
         result = event.result
         if result is not None:
@@ -266,7 +266,18 @@ class Exchange:
         else:
             stopped = event.because is not None and event.because[0] == "interrupted"
             turn._finish("interrupted" if stopped else "completed", arrived, because=event.because)
+        if event.next is not None:
+            self._follow(turn, event.next)
         self._send_later()
+
+    def _follow(self, turn: Turn, message: Message) -> None:
+        """Go on with the turn that a message has become."""
+        follower = self._running = turn._followed_by(message.text)
+        self._turns.add(follower)
+        assert self._connection.turn is not None, "the connection has begun it"
+        follower._begin(self._connection.turn, self._transport.backend, message.uuid)
+        if self._talk is not None:
+            self._talk.message_is_answered(message.uuid, follower)
 
     @property
     def warnings(self) -> list[str]:
@@ -285,14 +296,14 @@ class Exchange:
             while self._queue:
                 error = SessionClosedError(_CLOSED)
                 self._queue.popleft()._finish("failed", error=error, because=("closed", _CLOSED))
-            running = self._running
-            if running is not None:
+            if self._running is None and self._connection.has_background_work:
+                self._interruption.write()
+            if self._running is not None and self._talk is not None:
+                self._talk.take_messages_back()
+            while (running := self._running) is not None:  # a message may have become another one
                 self.interrupt_turn(running, "the session was closed")
                 await running.wait()
-            elif self._connection.has_background_work:
-                self._write_interrupt()
-            if self._terminating is not None:
-                await asyncio.shield(self._terminating)
+            await self._interruption.wait()
         finally:
             if self._talk is not None:
                 self._talk.stop()
@@ -300,16 +311,6 @@ class Exchange:
             while any(turn._is_lagging for turn in self._turns):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # then each reads a slice
             self.chunks._end()
-
-    def _terminate(self) -> None:
-        """The CLI does not answer: end it."""
-        if self._terminating is None:
-            self._terminating = asyncio.get_running_loop().create_task(self._transport.terminate())
-
-    def _cancel_escalation(self) -> None:
-        if self._escalation is not None:
-            self._escalation.cancel()
-            self._escalation = None
 
     def _fail(self, error: Exception) -> None:
         """End what runs: a defect of ours keeps us from going on."""
@@ -324,10 +325,10 @@ class Exchange:
         self.exit = exit
         self._dispatch(self._connection.end(self._transport.time()))
         turn, self._running = self._running, None
-        self._cancel_escalation()
+        interrupted = self._interruption.end()
         crash = SessionCrashedError(exit.describe(), exit_code=exit.code, stderr=exit.stderr)
         if turn is not None:
-            if self._interrupting:
+            if interrupted:
                 words = "The CLI did not answer the interrupt and was ended."
                 turn._finish("interrupted", because=("interrupted", words))
             else:
@@ -335,8 +336,8 @@ class Exchange:
         while self._queue:
             self._fail_unsent(self._queue.popleft(), exit)
         # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.
-        self._terminate()
-        expected = self._ending.has_begun or self._interrupting
+        self._interruption.terminate()
+        expected = self._ending.has_begun or interrupted
         if expected or (self._last_result_failed and exit.code == 1):
             self.chunks._end()
         else:

@@ -213,6 +213,18 @@ class ClaudeSession(Controls):
 
         await on_loop(self._exchange.loop, give)
 
+    async def stop_task(self, task_id: str) -> None:
+        """Stop a command or sub-agent, in the background or not. One that is over is no error.
+
+        Args:
+            task_id: as a `TaskChunk` names it.
+
+        Raises:
+            ControlError: the CLI refuses it.
+            SessionClosedError: the session is not open.
+        """
+        await self.control("stop_task", task_id=task_id)
+
     async def cost_so_far(self) -> float | None:
         """Ask what the session has cost until now, in USD, also while a turn runs.
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 from rxccsdk.chunks import AskChunk, Chunk, Frame
-from rxccsdk.errors import ControlError
+from rxccsdk.errors import ControlError, SessionClosedError
 from rxccsdk.session.watching import CommandWatch
 from rxccsdk.transport import Transport
 from rxccsdk.wire.connection import Connection
-from rxccsdk.wire.events import ControlAnswer, Event
+from rxccsdk.wire.events import ControlAnswer, Event, PromptSettled
+
+if TYPE_CHECKING:
+    from rxccsdk.session.turn import Turn
+
+Answered = tuple[Literal["delivered", "queued"], "Turn"]
+"""What became of a message sent into a turn, and the turn that answers it."""
 
 
 class Talk:
@@ -36,6 +43,7 @@ class Talk:
         self._deliver = deliver
         self._watch = CommandWatch(self.control, tool_output, self._show) if tool_output else None
         self._waiting: dict[str, asyncio.Future[ControlAnswer]] = {}
+        self._messages: dict[str, tuple[Turn, asyncio.Future[Answered]]] = {}  # sent into turns, by uuid
 
     async def control(self, subtype: str, fields: Mapping[str, Any], seconds: float) -> Frame:
         """Send a control request, and return the CLI's answer.
@@ -60,11 +68,60 @@ class Talk:
         response: Frame = answer.response
         return response
 
-    def settle(self, answer: ControlAnswer) -> None:
+    def settle(self, answer: ControlAnswer | PromptSettled, running: Turn | None) -> None:
         """Bring an answer to whoever waits for it."""
+        if isinstance(answer, PromptSettled):
+            self._settle_message(answer, running)
+            return
         waiting = self._waiting.get(answer.request_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
+
+    @property
+    def turn(self) -> int | None:
+        """The number of the turn that runs."""
+        return self._connection.turn
+
+    @property
+    def names_prompts(self) -> bool | None:
+        """Whether this CLI says what becomes of each prompt; `None` until that shows."""
+        return self._connection.names_prompts
+
+    async def steer(self, turn: Turn, text: str) -> Answered:
+        """Send a message into the running turn, and wait until it is known which turn answers it.
+
+        Raises:
+            ControlError: it was taken back.
+            SessionClosedError: the CLI takes no more input.
+        """
+        message, line, data, events = self._connection.steer(text, now=self._transport.time())
+        answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._messages[message] = (turn, answered)
+        self._transport.record(line)
+        self._transport.write(data)
+        self._deliver(events)
+        return await answered
+
+    def _settle_message(self, event: PromptSettled, running: Turn | None) -> None:
+        if event.state == "delivered" and running is not None:
+            self.message_is_answered(event.uuid, running)
+        elif event.uuid in self._messages:
+            _, answered = self._messages.pop(event.uuid)
+            if not answered.done():
+                answered.set_exception(ControlError("The message was taken back before the agent had it."))
+
+    def message_is_answered(self, uuid: str, turn: Turn) -> None:
+        """Tell whoever has sent a message which turn answers it."""
+        if uuid in self._messages:
+            sent_into, answered = self._messages.pop(uuid)
+            if not answered.done():
+                answered.set_result(("delivered" if turn is sent_into else "queued", turn))
+
+    def take_messages_back(self) -> None:
+        """Ask the CLI to forget the messages that the agent does not have yet."""
+        for message in self._connection.waiting_messages:
+            with suppress(SessionClosedError):  # its end, which is due, will say so
+                self._transport.write(self._connection.control("cancel_async_message", message_uuid=message))
 
     @property
     def pid(self) -> int | None:

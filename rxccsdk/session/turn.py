@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import time
@@ -19,8 +18,9 @@ from rxccsdk.session.limits import Linger, limits
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.steering import Steering
 from rxccsdk.session.structure import put_parsed
-from rxccsdk.text.clock import call_on, running_loop
+from rxccsdk.text.clock import Moment, call_on, running_loop
 from rxccsdk.text.flow import Source
 from rxccsdk.text.leave import iterate
 from rxccsdk.text.replay import Cursor
@@ -37,7 +37,7 @@ _RAISED = "a subscriber of a turn raised; the turn goes on"
 _SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
 
 
-class Turn(Source[Chunk]):
+class Turn(Source[Chunk], Steering):
     """An Observable of the chunks that answer one prompt.
 
     The prompt is sent at the first subscription, once. Each subscriber reads the turn's log from its first
@@ -90,7 +90,7 @@ class Turn(Source[Chunk]):
         self._error: Exception | None = None
         self._is_handled = False  # somebody takes the error: the others need no report
         self._because: tuple[str, str] | None = None
-        self._over: concurrent.futures.Future[None] | None = None  # for those who wait for the end
+        self._over = Moment()
 
     # -- for users ----------------------------------------------------------------------------------------
 
@@ -243,6 +243,19 @@ class Turn(Source[Chunk]):
         self._backend = backend
         self._status = "running"
 
+    def _followed_by(self, text: str) -> Turn:
+        """Return the turn of a message that came too late for this one. It is sent."""
+        follower = Turn(
+            self._conductor,
+            text,
+            on_dispose=self._on_dispose,
+            replay=self._replay,
+            output=self._output,
+            session=self._session,
+        )
+        follower._submitted = True
+        return follower
+
     def _hold_end(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let the end wait for this."""
         self._before_end = cleanup
@@ -281,9 +294,15 @@ class Turn(Source[Chunk]):
         self._status = status
         if self._before_end is not None and self._conductor.loop is not None:
             cleanup, self._before_end = self._before_end, None
+
+            async def finish_after_it() -> None:
+                try:
+                    await cleanup()
+                finally:
+                    self._finish(status, error=error, because=because)
+
             self._push(last)
-            ending = self._finish_after(cleanup, status, error, because)
-            self._ending = self._conductor.loop.create_task(ending)
+            self._ending = self._conductor.loop.create_task(finish_after_it())
             return
         self._log.extend(last)
         self._error, self._because = error, because
@@ -293,36 +312,17 @@ class Turn(Source[Chunk]):
         if self._limits is not None:
             self._limits.end()
         with self._log.lock:
-            self._ended, over = True, self._over
-        if over is not None:
-            over.set_result(None)
+            self._ended = True
+        self._over.come()
         for cursor in tuple(self._cursors):
             if not cursor.is_due:
                 self._read(cursor)
         if not self._replay:
             self._forget()
 
-    async def _finish_after(
-        self,
-        cleanup: Callable[[], Coroutine[Any, Any, None]],
-        status: Status,
-        error: Exception | None,
-        because: tuple[str, str] | None,
-    ) -> None:
-        try:
-            await cleanup()
-        finally:
-            self._finish(status, error=error, because=because)
-
     async def wait(self) -> None:
         """Wait until the turn has ended; from any loop."""
-        with self._log.lock:
-            if self._ended:
-                return
-            if self._over is None:
-                self._over = concurrent.futures.Future()
-            over = self._over
-        await asyncio.shield(asyncio.wrap_future(over))
+        await self._over.wait()
 
     async def _end_early(self, why: str) -> None:
         loop = self._conductor.loop

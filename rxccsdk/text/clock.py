@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -52,6 +54,30 @@ def call_on(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None
         action()
     else:
         loop.call_soon_threadsafe(action)
+
+
+class Moment:
+    """A moment that comes once, and that any loop can wait for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._has_come = False
+        self._waited_for: concurrent.futures.Future[None] | None = None
+
+    def come(self) -> None:
+        """Wake all who wait."""
+        with self._lock:
+            self._has_come, waited_for = True, self._waited_for
+        if waited_for is not None:
+            waited_for.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when it has come."""
+        with self._lock:
+            if self._has_come:
+                return
+            waited_for = self._waited_for = self._waited_for or concurrent.futures.Future()
+        await asyncio.shield(asyncio.wrap_future(waited_for))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ class ClaudeAgentDriver:
         env = {**inherited_environment(given.cwd), **given.env}
         env["CLAUDE_AGENT_SDK_VERSION"] = claude_agent_sdk.__version__
         env.pop(_DERIVED_APP, None)  # of an SDK around this program
-        if getattr(given, "client_app", None) is not None:
-            env[_APP] = str(given.client_app)
+        app = getattr(given, "client_app", None)
+        if app is not None:
+            env[_APP] = str(app)
         derive = getattr(self._transport(), "_derive_client_app", None)
         if _APP not in env and derive is not None and (derived := await derive()):
             env[_DERIVED_APP] = str(derived)

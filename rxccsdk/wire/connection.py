@@ -11,13 +11,24 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from rxccsdk.chunks import AskChunk, Chunk, DecisionChunk, Frame, NoticeChunk, ResultChunk
-from rxccsdk.wire.asks import Asks, Decision, outcome
-from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
+from rxccsdk.chunks import Chunk, DecisionChunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.wire.asks import Decision, outcome
+from rxccsdk.wire.counters import Counters
+from rxccsdk.wire.dialogue import Dialogue
+from rxccsdk.wire.events import (
+    ControlAnswer,
+    Defect,
+    Event,
+    NewSessionId,
+    SdkFrame,
+    TurnEnded,
+    TurnStarted,
+)
 from rxccsdk.wire.frames import LineFramer, decode, decode_delta, new_session_id, to_line
-from rxccsdk.wire.messages import TurnCounter
 from rxccsdk.wire.parser import Parser
+from rxccsdk.wire.requests import answer_line, control_line, prompt_line
 from rxccsdk.wire.routing import Router
+from rxccsdk.wire.steering import OWN_STEER, Message
 from rxccsdk.wire.system import OWN_OUTPUT
 
 _log = logging.getLogger("rxccsdk")
@@ -60,13 +71,11 @@ class Connection:
         self._framer = LineFramer()
         self._router = Router()
         self._parser = Parser(keep_raw=keep_raw, base_cost=base_cost)
-        self._outside = TurnCounter(None, now)
-        self._inside = self._outside  # counts in the newest turn
-        self._main = self._outside  # counts what the main agent says now
-        self._turns = 0
+        self._counters = Counters(now)
+        self._main = self._counters.outside  # counts what the main agent says now
         self._requests = 0
         self._waiting: set[str] = set()  # the requests that wait for their answers
-        self._asks = Asks()
+        self._dialogue = Dialogue(self._router, self._counters, keep_raw=keep_raw)
 
     # -- state --------------------------------------------------------------------------------------------
 
@@ -84,6 +93,16 @@ class Connection:
     def has_background_work(self) -> bool:
         """Whether the CLI would go on by itself without another prompt."""
         return self._router.has_background_work
+
+    @property
+    def names_prompts(self) -> bool | None:
+        """Whether this CLI says what becomes of each prompt; `None` until that shows, in the first turn."""
+        return self._router.names_prompts
+
+    @property
+    def waiting_messages(self) -> list[str]:
+        """The uuids of the messages sent into the running turn that the agent does not have yet."""
+        return self._dialogue.steers.waiting
 
     # -- out ----------------------------------------------------------------------------------------------
 
@@ -104,14 +123,7 @@ class Connection:
             RuntimeError: the turn before is not over.
         """
         prompt_id = id or str(uuid.uuid4())
-        frame = {
-            "type": "user",
-            "uuid": prompt_id,
-            "session_id": "",
-            "message": {"role": "user", "content": content},
-            "parent_tool_use_id": None,
-        }
-        data = to_line(frame)
+        data = prompt_line(content, prompt_id)
         self.begin(prompt_id, now)
         return data
 
@@ -123,16 +135,14 @@ class Connection:
         """
         if self._router.turn is not None:
             raise RuntimeError("A prompt written now would become part of a turn that still runs.")
-        self._inside = TurnCounter(self._turns, now)
-        self._router.begin(self._turns, prompt_id)
-        self._main = self._counter(self._router.route_delta(None))
-        self._turns += 1
+        self._router.begin(self._counters.begin(now), prompt_id)
+        self._main = self._counters.of(self._router.route_delta(None))
 
     def abandon(self) -> None:
         """End the running turn without a result."""
         self._router.abandon()
         self._parser.abandon()
-        self._main = self._outside
+        self._main = self._counters.outside
 
     def interrupt(self) -> bytes:
         """Return what to write to stop what the agent does."""
@@ -143,8 +153,22 @@ class Connection:
         self._requests += 1
         self.request_id = f"{_OWN_ID}{self._requests}"
         self._waiting.add(self.request_id)
-        request = {"subtype": subtype, **fields}
-        return to_line({"type": "control_request", "request_id": self.request_id, "request": request})
+        return control_line(self.request_id, subtype, fields)
+
+    def steer(self, text: str, *, now: float = 0.0) -> tuple[str, bytes, bytes, list[Event]]:
+        """Send a message into the running turn.
+
+        Args:
+            text: the message.
+            now: the time.
+
+        Returns:
+            The message's uuid, a line that a recording has before it, what to write, and what that makes. A
+            `PromptSettled` with the uuid follows, or a `TurnEnded` whose `next` it is.
+        """
+        message = Message(str(uuid.uuid4()), text)
+        own: Frame = {"type": OWN_STEER, "uuid": message.uuid, "text": text}
+        return message.uuid, to_line(own), prompt_line(text, message.uuid), self._dialogue.steer(own, now)
 
     def answer(self, ask_id: str, response: Frame) -> bytes:
         """Return what to write to answer an `AskChunk`.
@@ -155,17 +179,12 @@ class Connection:
             ask_id: the chunk's id.
             response: the permission result, as the CLI spells it: `behavior`, `updatedInput`, `message`, ...
         """
-        return to_line(
-            {
-                "type": "control_response",
-                "response": {"subtype": "success", "request_id": ask_id, "response": response},
-            }
-        )
+        return answer_line(ask_id, response)
 
     def decide(self, ask_id: str, response: Frame, *, now: float = 0.0) -> DecisionChunk:
         """Note that a question which waits was answered; return its last chunk."""
         decision, detail = outcome(response)
-        return self._decided(ask_id, decision, detail, now)
+        return self._dialogue.decide(ask_id, decision, detail, now)
 
     def what_became_of(self, ask_id: str) -> Decision | None:
         """Return what was decided of a question that does not wait any more; `None` where it waits.
@@ -173,9 +192,10 @@ class Connection:
         Raises:
             KeyError: there was no such question.
         """
-        if self._asks.waits(ask_id):
+        asks = self._dialogue.asks
+        if asks.waits(ask_id):
             return None
-        decision = self._asks.decision(ask_id)
+        decision = asks.decision(ask_id)
         if decision is None:
             raise KeyError(ask_id)
         return decision
@@ -206,9 +226,7 @@ class Connection:
 
     def notice(self, kind: str, detail: str, *, now: float = 0.0) -> NoticeChunk:
         """Return a chunk of our own for the running turn, numbered after those that came."""
-        counter = self._inside
-        at = now - counter.started_at
-        return NoticeChunk(kind, detail, turn=counter.turn, seq=counter.next_seq(), at=at)
+        return NoticeChunk(kind, detail, **self._counters.position(self._counters.inside.turn, now))
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -230,7 +248,7 @@ class Connection:
                     self._receive_line(line, now, events)
                     continue
                 agent = delta.parent_tool_use_id
-                counter = self._main if agent is None else self._counter(self._router.route_delta(agent))
+                counter = self._main if agent is None else self._counters.of(self._router.route_delta(agent))
                 chunk = self._parser.parse_delta(delta, counter, now)
                 if chunk is not None:
                     events.append(chunk)
@@ -249,7 +267,9 @@ class Connection:
         waiting = sorted(self._waiting)
         self._waiting.clear()
         events += [ControlAnswer(request, {}, "The CLI ended before it answered.") for request in waiting]
-        events += self._withdraw(self._router.turn, now) + self._withdraw(None, now)
+        dialogue, turn = self._dialogue, self._router.turn
+        events += dialogue.withdraw(turn, now) + dialogue.withdraw(None, now)
+        events += dialogue.settle(dialogue.steers.drop(), turn, now)
         self.abandon()
         return events
 
@@ -265,19 +285,17 @@ class Connection:
             return
         self._receive_frame(frame, now, events)
 
-    def _counter(self, turn: int | None) -> TurnCounter:
-        return self._outside if turn is None else self._inside
-
     def _control(self, frame: Frame, now: float, events: list[Event]) -> bool:
         """Read a control frame; return whether it is of a shape that we know."""
         if frame["type"] != "control_response":
-            events.append(self._ask(frame, now) or SdkFrame(frame))
+            ask = self._dialogue.ask(frame, now) if self.takes_asks else None
+            events.append(ask or SdkFrame(frame))
             return True
         response = frame.get("response")
         if not isinstance(response, dict):
             return False
         request_id = str(response.get("request_id"))
-        if self._asks.waits(request_id):  # a recording has what we answered
+        if self._dialogue.asks.waits(request_id):  # a recording has what we answered
             events.append(self.decide(request_id, response.get("response") or {}, now=now))
         elif not request_id.startswith(_OWN_ID):
             events.append(SdkFrame(frame))
@@ -291,59 +309,42 @@ class Connection:
         return True
 
     def _receive_frame(self, frame: Frame, now: float, events: list[Event]) -> None:
-        router, running = self._router, self._router.turn
+        if frame.get("type") == OWN_STEER:
+            events += self._dialogue.steer(frame, now)
+            return
+        router, running, steers = self._router, self._router.turn, self._dialogue.steers
         had_started = router.started
-        counter = self._counter(router.route(frame))
+        settled = steers.settle(frame)
+        for message, _ in settled:
+            router.join(message.uuid)  # before its result is looked at
+        counter = self._counters.of(router.route(frame))
         if router.ended:
-            events += self._withdraw(running, now)
+            events += self._dialogue.withdraw(running, now)
+            settled += steers.settle_own("delivered" if router.started else "cancelled")
+        elif running is not None and router.started and not had_started:
+            events.append(TurnStarted(running))
+            settled += steers.settle_own("delivered")
+        events += self._dialogue.settle(settled, running, now)
         if router.ended and router.is_guess:
             events.append(self.notice("ambiguous", _AMBIGUOUS, now=now))
         chunks = self._parser.parse(frame, counter, now)
-        self._main = self._counter(router.route_delta(None))
+        self._main = self._counters.of(router.route_delta(None))
         events += chunks
         if router.ended and running is not None:
-            events.append(self._turn_ended(running, frame, chunks))
-        elif running is not None and router.started and not had_started:
-            events.append(TurnStarted(running))
+            events.append(self._turn_ended(running, frame, chunks, now))
         session_id = new_session_id(frame)
         if session_id is not None:
             events.append(NewSessionId(session_id))
 
-    def _ask(self, frame: Frame, now: float) -> Chunk | None:
-        """Return the chunk of a question to the user, or of one that is taken back; `None` for the SDK's."""
-        if not self.takes_asks:
-            return None
-        if frame["type"] == "control_cancel_request":
-            ask_id = str(frame.get("request_id"))
-            return self._decided(ask_id, "withdrawn", None, now) if self._asks.waits(ask_id) else None
-        request = frame.get("request")
-        call = request.get("tool_use_id") if isinstance(request, dict) else None
-        turn = self._router.route_call(call)
-        fields = self._asks.put(frame, turn)
-        if fields is None:
-            return None
-        agent = self._router.caller_of(call)
-        return AskChunk(
-            *fields, **self._position(turn, now), agent=agent, raw=frame if self._keep_raw else None
-        )
-
-    def _decided(self, ask_id: str, decision: Decision, detail: str | None, now: float) -> DecisionChunk:
-        turn = self._asks.decide(ask_id, decision)
-        return DecisionChunk(ask_id, decision, detail, **self._position(turn, now))
-
-    def _withdraw(self, turn: int | None, now: float) -> list[Event]:
-        """Take back what a turn that ends has asked."""
-        return [self._decided(ask_id, "withdrawn", None, now) for ask_id in self._asks.left(turn)]
-
-    def _position(self, turn: int | None, now: float) -> dict[str, Any]:
-        counter = self._counter(turn)
-        return {"turn": counter.turn, "seq": counter.next_seq(), "at": now - counter.started_at}
-
-    def _turn_ended(self, turn: int, frame: Frame, chunks: list[Chunk]) -> TurnEnded:
+    def _turn_ended(self, turn: int, frame: Frame, chunks: list[Chunk], now: float) -> TurnEnded:
         result = chunks[-1] if chunks else None
-        if isinstance(result, ResultChunk):
-            return TurnEnded(turn, result)
-        self._parser.abandon()
-        if frame.get("type") == "result":
-            return TurnEnded(turn, None, ("execution", f"The CLI's result could not be read: {frame}"))
-        return TurnEnded(turn, None, ("interrupted", "The turn was interrupted before it began."))
+        because = None
+        if not isinstance(result, ResultChunk):
+            self._parser.abandon()
+            result, because = None, ("interrupted", "The turn was interrupted before it began.")
+            if frame.get("type") == "result":
+                because = ("execution", f"The CLI's result could not be read: {frame}")
+        following = self._dialogue.steers.begin_next()
+        if following is not None:
+            self.begin(following.uuid, now)
+        return TurnEnded(turn, result, because, following)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxccsdk.chunks import Chunk, Frame, ResultChunk
+from rxccsdk.wire.steering import Message, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,21 @@ class TurnEnded:
     Attributes:
         result: its last chunk; `None` where the CLI dropped the prompt, or its result could not be read.
         because: where there is no result, the response's `error_kind` and the error in words.
+        next: the message that came too late for it: the connection has begun a turn of its own for it.
     """
 
     turn: int
     result: ResultChunk | None
     because: tuple[str, str] | None = None
+    next: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettled:
+    """The agent has a message that was sent into a turn, with this uuid, or never will."""
+
+    uuid: str
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +75,4 @@ class Defect:
     error: Exception
 
 
-Event = Chunk | TurnStarted | TurnEnded | ControlAnswer | SdkFrame | NewSessionId | Defect
+Event = Chunk | TurnStarted | TurnEnded | PromptSettled | ControlAnswer | SdkFrame | NewSessionId | Defect

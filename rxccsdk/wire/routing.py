@@ -14,9 +14,9 @@ sent with, which the versions of the CLI name in different places:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from rxccsdk.chunks import TASK_ENDS, Frame
+from rxccsdk.wire.steering import named_prompts
 from rxccsdk.wire.system import OWN_OUTPUT
 
 
@@ -40,6 +40,7 @@ class Router:
     background: set[str] = field(default_factory=set)
     is_guess: bool = False
     _uuid: str = ""
+    _joined: set[str] = field(default_factory=set)  # the messages that the turn has taken up
     _prompted: bool = False  # before the first prompt the CLI has nothing of its own to do
     _names_prompts: bool | None = None  # whether this CLI does in its frames; None until that is known
     _completed: bool = False  # the CLI is done with the prompt; its result comes next
@@ -53,6 +54,16 @@ class Router:
         """Note that a prompt is written, as this turn and with this uuid."""
         self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
         self._prompted, self._completed, self._inits, self.is_guess = True, False, 0, False
+        self._joined.clear()
+
+    def join(self, uuid: str) -> None:
+        """Note that a message has become part of the running turn: a result that names it is the turn's."""
+        self._joined.add(uuid)
+
+    @property
+    def names_prompts(self) -> bool | None:
+        """Whether this CLI says what becomes of each prompt; `None` until that shows."""
+        return False if self._names_prompts is None and self._inits else self._names_prompts
 
     def abandon(self) -> None:
         """End the turn without a result."""
@@ -163,7 +174,7 @@ class Router:
             if frame.get("state") == "idle":
                 self.busy = False
         elif subtype == "init":
-            uuids = _uuids(frame)
+            uuids = named_prompts(frame)
             if self.turn is not None and self._uuid in uuids:
                 self.started = self._names_prompts = True
             elif not uuids:
@@ -206,8 +217,9 @@ class Router:
                 self.background.add(made)
 
     def _result(self, frame: Frame) -> int | None:
-        uuids = _uuids(frame)
-        if self.turn is not None and (self._uuid in uuids or (not uuids and self._is_own_result(frame))):
+        uuids = named_prompts(frame)
+        named = self._uuid in uuids or any(uuid in uuids for uuid in self._joined)
+        if self.turn is not None and (named or (not uuids and self._is_own_result(frame))):
             return self._end()
         self.busy = False
         return None
@@ -225,8 +237,3 @@ class Router:
         turn, self.turn = self.turn, None
         self.busy, self.ended = False, True
         return turn
-
-
-def _uuids(frame: Frame) -> list[Any]:
-    """Return the prompts that a frame names, whichever way it names them."""
-    return frame.get("user_message_uuids") or list(filter(None, [frame.get("user_message_uuid")]))
