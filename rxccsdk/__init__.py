@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from rxccsdk.operators.code import CodeBlock
     from rxccsdk.session.ask import ask, run
     from rxccsdk.session.asks import Allow, Deny
+    from rxccsdk.session.branching import SessionInfo, sessions
     from rxccsdk.session.controls import ContextCategory, ContextUsage, McpServer, ModelInfo, Rewind
     from rxccsdk.session.options import SessionOptions
     from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
     from rxccsdk.session.session import ClaudeSession
+    from rxccsdk.session.steering import Steered
     from rxccsdk.session.turn import Turn
 
 __version__ = "0.1.0"
@@ -88,9 +90,11 @@ __all__ = [
     "RxccError",
     "SessionClosedError",
     "SessionCrashedError",
+    "SessionInfo",
     "SessionOptions",
     "SessionResponse",
     "StallError",
+    "Steered",
     "StructureError",
     "SystemChunk",
     "TaskChunk",
@@ -109,6 +113,7 @@ __all__ = [
     "from_json",
     "operators",
     "run",
+    "sessions",
     "to_json",
 ]
 
@@ -155,10 +160,12 @@ _HOMES = {
     "rxccsdk.operators.code": ("CodeBlock",),
     "rxccsdk.session.ask": ("ask", "run"),
     "rxccsdk.session.asks": ("Allow", "Deny"),
+    "rxccsdk.session.branching": ("SessionInfo", "sessions"),
     "rxccsdk.session.controls": ("ContextCategory", "ContextUsage", "McpServer", "ModelInfo", "Rewind"),
     "rxccsdk.session.options": ("SessionOptions",),
     "rxccsdk.session.response": ("ResponseMetadata", "SessionResponse", "ToolUse"),
     "rxccsdk.session.session": ("ClaudeSession",),
+    "rxccsdk.session.steering": ("Steered",),
     "rxccsdk.session.turn": ("Turn",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -89,6 +89,17 @@ def test_permission_bot(tmp_path: Path) -> None:
     assert "red" in said[3]
 
 
+def test_branch_and_compare(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply:
+        assert "Mend" not in request.prompt or "It is slow." in str(request.messages)
+        return reply(f"On {request.prompt[-5:]}." if "Mend" in request.prompt else "It is slow.")
+
+    ways = ("Mend it in the test.", "Mend it in the code.")
+    out = run_example("branch_and_compare.py", tmp_path, "Find it.", *ways, script=answer)
+    assert out.startswith("It is slow.\n\n## Mend it in the test. ($0.0")
+    assert out.index("On test.") < out.index("## Mend it in the code.") < out.index("On code.")
+
+
 def test_watch_tests_run(tmp_path: Path) -> None:
     lines = "for i in 1 2 3 4; do echo test $i; sleep 1; done"
     script = [reply("").tool("Bash", {"command": lines, "description": "x"}), reply("All passed.")]

@@ -86,7 +86,17 @@ def test_what_only_internals_call_stays_out_of_completion() -> None:
     assert own == {"aclose", "backend", "interrupt", "response", "status", "steer", "to_background", "wait"}
     own = {name for name in dir(ClaudeSession) if not name.startswith("_")}
     assert own == {
-        *("aclose", "answer", "chunks", "context_usage", "control", "cost_so_far", "interrupt", "mcp_status"),
+        *(
+            "aclose",
+            "answer",
+            "at",
+            "chunks",
+            "context_usage",
+            "control",
+            "cost_so_far",
+            "interrupt",
+            "mcp_status",
+        ),
         *("models", "open", "pid", "rewind_files", "set_model", "set_permission_mode", "status"),
         *("query", "replay", "session_id", "stop_task", "stream"),
     }

@@ -84,6 +84,7 @@ SHOWN = {
     "enough(piece)": "An ans",
     "def decide": "I look. \n\nTidy now.",
     "turn.steer(": "delivered I install. \n\nTidy now.",
+    "session.at(turn).fork()": "An answer in a few words.",
     "class City": "name='Rome' people=2800000 {'name': 'Rome', 'people': 2800000}",
     "replay(": "",
 }

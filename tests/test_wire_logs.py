@@ -29,8 +29,9 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
-from rxccsdk.wire.connection import _AMBIGUOUS, Connection
+from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import Event
+from rxccsdk.wire.routing import AMBIGUOUS
 from tests.wire_traces import (
     LOGS,
     Prompts,
@@ -317,7 +318,7 @@ LOG: dict[str, Log] = {
                 [said("go "), call("toolu_000000"), call("toolu_000001"), said("launched")],
                 2250,
                 results={"toolu_000000": RESULTS_LAUNCHED, "toolu_000001": RESULTS_LAUNCHED},
-                notices=[_AMBIGUOUS],
+                notices=[AMBIGUOUS],
             )
         ],
         outside=INJECTED_INSIDE,
@@ -331,7 +332,7 @@ LOG: dict[str, Log] = {
                 [said("go "), call("toolu_000000"), call("toolu_000001"), said("launched")],
                 1800,
                 results={"toolu_000000": RESULTS_LAUNCHED, "toolu_000001": RESULTS_LAUNCHED},
-                notices=[_AMBIGUOUS],
+                notices=[AMBIGUOUS],
             ),
             Turn("answer to second", [said("answer to second")], 225),
         ],

@@ -47,6 +47,7 @@ class Exchange:
         loop: the one it was opened on.
         session_id: the newest one that the CLI has named.
         exit: how the CLI ended, if it has.
+        prompts: the uuids of the prompts, by the numbers of their turns.
     """
 
     def __init__(self, interrupt_timeout: float) -> None:
@@ -54,6 +55,7 @@ class Exchange:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.session_id: str | None = None
         self.exit: Exit | None = None
+        self.prompts: list[str] = []
         self._interruption = Interruption(interrupt_timeout)
         self._transport: Transport
         self._connection: Connection
@@ -123,8 +125,7 @@ class Exchange:
 
     async def interrupt(self) -> None:
         """Stop what the agent does; return when the running turn has ended."""
-        running = self._running
-        if running is not None:
+        if (running := self._running) is not None:
             self.interrupt_turn(running, "session.interrupt() was called")
             await running.wait()
         elif self.is_open and self._connection.has_background_work:
@@ -177,9 +178,7 @@ class Exchange:
         self._call_later(0, self._send_next)
 
     def _send_next(self) -> None:
-        if self._running is not None or not self._queue or not self._connection.is_ready:
-            return
-        if self.exit is not None or self._ending.has_begun:
+        if self._running is not None or not (self._queue and self.is_open and self._connection.is_ready):
             return
         turn = self._queue.popleft()
         try:
@@ -188,6 +187,7 @@ class Exchange:
             self._running = turn
             assert self._connection.turn is not None
             turn._begin(self._connection.turn, self._transport.backend, prompt_id)
+            self.prompts.append(prompt_id)
             self._transport.write(data)
         except Exception as error:
             self._running = None
@@ -257,7 +257,7 @@ class Exchange:
         arrived, self._arrived = self._arrived, []
         interrupted = self._interruption.end()
         assert turn is not None, "only a turn that was begun ends"
-        result = event.result
+        turn._last_message, result = event.last_message, event.result
         if result is not None:
             aborted = (result.terminal_reason or "").startswith("aborted")
             stopped = aborted or (interrupted and result.is_error)
@@ -276,6 +276,7 @@ class Exchange:
         self._turns.add(follower)
         assert self._connection.turn is not None, "the connection has begun it"
         follower._begin(self._connection.turn, self._transport.backend, message.uuid)
+        self.prompts.append(message.uuid)
         if self._talk is not None:
             self._talk.message_is_answered(message.uuid, follower)
 

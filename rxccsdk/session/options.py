@@ -7,11 +7,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from rxccsdk.session.structure import schema_of
-from rxccsdk.transport.sdk import sdk_option_names
+from rxccsdk.transport.sdk import continues, sdk_option_names
 
 Backend = Literal["auto", "claude-code-sdk", "claude-agent-sdk"]
 
@@ -38,7 +46,9 @@ class SessionOptions(BaseModel):
         allowed_tools: tools that need no permission.
         disallowed_tools: tools the agent cannot use.
         permission_mode: "default", "acceptEdits", "plan", "bypassPermissions", ...
-        resume: the id of an earlier session to go on with.
+        resume: the id of an earlier session to go on with; see `rxccsdk.sessions`.
+        continue_conversation: go on with the newest session of `cwd`.
+        fork: leave that earlier session as it is, and go on in a new one; see also `ClaudeSession.at`.
         env: environment variables for the CLI, over those of this process.
         cli_path: the CLI to run; `None` finds one as the SDK does.
         partial_messages: text comes token by token; without, a whole block at a time.
@@ -79,6 +89,8 @@ class SessionOptions(BaseModel):
     disallowed_tools: list[str] | None = None
     permission_mode: str | None = None
     resume: str | None = None
+    continue_conversation: bool = False
+    fork: bool = False
     env: dict[str, str] = Field(default_factory=dict, repr=False)
     cli_path: PathOrStr | None = None
     partial_messages: bool = True
@@ -92,6 +104,22 @@ class SessionOptions(BaseModel):
     output: Any = None
     ask: Literal["sdk", "stream"] = "sdk"
     sdk_options: Any = Field(default=None, repr=False)
+    _resume_at: str | None = PrivateAttr(default=None)  # the message of the earlier session to go on from
+
+    @property
+    def resume_at(self) -> str | None:
+        """The message of the earlier session that the new one goes on from; see `ClaudeSession.at`."""
+        return self._resume_at
+
+    @model_validator(mode="after")
+    def _check_what_it_continues(self) -> SessionOptions:
+        if self.resume is not None and self.continue_conversation:
+            raise ValueError(
+                "resume names an earlier session and continue_conversation takes the newest: set one."
+            )
+        if self.fork and not continues(self):
+            raise ValueError("fork needs a session to fork: set resume or continue_conversation, too.")
+        return self
 
     @field_validator("output")
     @classmethod

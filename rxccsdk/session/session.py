@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from reactivex import Observable
 from rxccsdk.chunks import AskChunk, Chunk
 from rxccsdk.errors import ControlError, RxccError, SessionClosedError
 from rxccsdk.session.asks import AskAnswer, permission_result
+from rxccsdk.session.branching import Place
 from rxccsdk.session.controls import Controls
 from rxccsdk.session.exchange import Exchange
 from rxccsdk.session.options import ProgressCallback, SessionOptions
@@ -51,6 +52,7 @@ class ClaudeSession(Controls):
     def __init__(self, options: SessionOptions | None = None) -> None:
         self.options = options or SessionOptions()
         self._make_transport: Callable[[], Transport] | None = None
+        self._before_open: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._exchange = Exchange(self.options.interrupt_timeout)
 
     def __del__(self) -> None:
@@ -183,6 +185,10 @@ class ClaudeSession(Controls):
         printing = self.options.stream_output if stream is None else stream
         return await answer(turn, printing, progress_callback or self.options.progress_callback)
 
+    def at(self, turn: Turn) -> Place:
+        """Return a turn of this session as the place where another one begins: `session.at(turn).fork()`."""
+        return Place(self, turn)
+
     async def interrupt(self) -> None:
         """Stop what the agent is doing. Returns when the running turn has ended; at once when idle."""
         await on_loop(self._exchange.loop, self._exchange.interrupt)
@@ -264,6 +270,8 @@ class ClaudeSession(Controls):
         """
         if self._exchange.loop is not None:
             raise RuntimeError("A session is opened once: make a new ClaudeSession.")
+        if self._before_open is not None:
+            await self._before_open()
         transport, options = (self._make_transport or self._cli_transport)(), self.options
         base_cost = None if continues(options) else 0.0
         connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())

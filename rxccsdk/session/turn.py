@@ -71,6 +71,7 @@ class Turn(Source[Chunk], Steering):
         self.index: int | None = None
         self.uuid: str | None = None
         self.started_at: float | None = None
+        self._last_message: str | None = None  # of its conversation, by uuid
         self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._conductor = conductor
@@ -85,8 +86,7 @@ class Turn(Source[Chunk], Steering):
         self._cursors: list[Cursor] = []
         self._holders = 0
         self._status: Status = "pending"
-        self._submitted = False
-        self._ended = False
+        self._submitted = self._ended = False
         self._error: Exception | None = None
         self._is_handled = False  # somebody takes the error: the others need no report
         self._because: tuple[str, str] | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import claude_agent_sdk
-from claude_agent_sdk import ClaudeAgentOptions, query
+from claude_agent_sdk import ClaudeAgentOptions, SDKSessionInfo, list_sessions, query
 from claude_agent_sdk import CLINotFoundError as SdkCLINotFoundError
 from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
 
@@ -17,7 +18,7 @@ from rxccsdk.transport.process import INSTALL_HINT
 from rxccsdk.transport.sdk import (
     LaunchOptions,
     SdkTransport,
-    continues,
+    identity,
     inherited_environment,
     merged,
     permission_tool,
@@ -49,6 +50,7 @@ class ClaudeAgentDriver:
         if options.output_schema is not None:
             ours["output_format"] = {"type": "json_schema", "schema": options.output_schema}
         always: dict[str, Any] = {
+            "extra_args": identity(options, session_id),
             "include_partial_messages": options.partial_messages,
             "forward_subagent_text": True,
             **permission_tool(options),
@@ -56,8 +58,6 @@ class ClaudeAgentDriver:
         if given.system_prompt is None and options.system_prompt is None:
             always["system_prompt"] = {"type": "preset", "preset": "claude_code"}
             del ours["system_prompt"]
-        if not (continues(options) or given.session_id or "session-id" in given.extra_args):
-            always["session_id"] = session_id
         self.options: ClaudeAgentOptions = merged(given, ours, **always)
 
     def command(self) -> list[str]:
@@ -104,6 +104,11 @@ class ClaudeAgentDriver:
         """Hand it to the SDK's `stderr` callback."""
         if self.options.stderr is not None:
             self.options.stderr(line)
+
+
+def earlier_sessions(cwd: Path | str, limit: int | None) -> list[SDKSessionInfo]:
+    """Return what the SDK knows of a folder's sessions, the newest first."""
+    return list_sessions(directory=str(cwd), limit=limit, include_worktrees=False)
 
 
 async def _no_prompt() -> AsyncGenerator[Frame, None]:

@@ -18,7 +18,7 @@ from rxccsdk.transport.process import INSTALL_HINT
 from rxccsdk.transport.sdk import (
     LaunchOptions,
     SdkTransport,
-    continues,
+    identity,
     inherited_environment,
     merged,
     permission_tool,
@@ -37,9 +37,7 @@ class ClaudeCodeDriver:
 
     def __init__(self, options: LaunchOptions, session_id: str) -> None:
         given = options.sdk_options or ClaudeCodeOptions()
-        flags = dict(given.extra_args)
-        if not continues(options):
-            flags.setdefault("session-id", session_id)
+        flags = identity(options, session_id)
         if options.max_budget_usd is not None:
             flags["max-budget-usd"] = str(options.max_budget_usd)
         if options.output_schema is not None:

@@ -47,6 +47,12 @@ class LaunchOptions(Protocol):
     @property
     def resume(self) -> str | None: ...
     @property
+    def continue_conversation(self) -> bool: ...
+    @property
+    def fork(self) -> bool: ...
+    @property
+    def resume_at(self) -> str | None: ...
+    @property
     def env(self) -> dict[str, str]: ...
     @property
     def cli_path(self) -> Path | str | None: ...
@@ -150,6 +156,7 @@ def shared_options(options: LaunchOptions) -> dict[str, Any]:
         "disallowed_tools": options.disallowed_tools,
         "permission_mode": options.permission_mode,
         "resume": options.resume,
+        "continue_conversation": options.continue_conversation or None,
         "env": options.env,
     }
 
@@ -196,9 +203,24 @@ def trace_context() -> dict[str, str]:
 def continues(options: LaunchOptions) -> bool:
     """Return whether the session goes on with an earlier one."""
     given = options.sdk_options
-    if options.resume or getattr(given, "resume", None) or getattr(given, "continue_conversation", False):
+    if options.resume or options.continue_conversation:
+        return True
+    if getattr(given, "resume", None) or getattr(given, "continue_conversation", False):
         return True
     return not {"resume", "r", "continue", "c"}.isdisjoint(getattr(given, "extra_args", ()))
+
+
+def identity(options: LaunchOptions, session_id: str) -> dict[str, str | None]:
+    """Return the CLI's flags that say which session this is: a new one of this id, a fork, an earlier one."""
+    flags: dict[str, str | None] = {}
+    given = options.sdk_options
+    if getattr(given, "session_id", None) is None and (options.fork or not continues(options)):
+        flags["session-id"] = session_id
+    if options.fork:
+        flags["fork-session"] = None
+    if options.resume_at is not None:
+        flags["resume-session-at"] = options.resume_at
+    return flags | getattr(given, "extra_args", {})
 
 
 def settled_session_id(argv: Sequence[str]) -> str | None:

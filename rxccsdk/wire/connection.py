@@ -27,7 +27,7 @@ from rxccsdk.wire.events import (
 from rxccsdk.wire.frames import LineFramer, decode, decode_delta, new_session_id, to_line
 from rxccsdk.wire.parser import Parser
 from rxccsdk.wire.requests import answer_line, control_line, prompt_line
-from rxccsdk.wire.routing import Router
+from rxccsdk.wire.routing import AMBIGUOUS, Router
 from rxccsdk.wire.steering import OWN_STEER, Message
 from rxccsdk.wire.system import OWN_OUTPUT
 
@@ -36,10 +36,6 @@ _log = logging.getLogger("rxccsdk")
 _FOR_THE_SDK = ("control_request", "control_response", "control_cancel_request", "transcript_mirror")
 _OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
-_AMBIGUOUS = (
-    "This version of the CLI does not name the prompt a frame belongs to, and went on by itself while the "
-    "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.222 on are sure."
-)
 
 
 class Connection:
@@ -326,7 +322,7 @@ class Connection:
             settled += steers.settle_own("delivered")
         events += self._dialogue.settle(settled, running, now)
         if router.ended and router.is_guess:
-            events.append(self.notice("ambiguous", _AMBIGUOUS, now=now))
+            events.append(self.notice("ambiguous", AMBIGUOUS, now=now))
         chunks = self._parser.parse(frame, counter, now)
         self._main = self._counters.of(router.route_delta(None))
         events += chunks
@@ -344,7 +340,9 @@ class Connection:
             result, because = None, ("interrupted", "The turn was interrupted before it began.")
             if frame.get("type") == "result":
                 because = ("execution", f"The CLI's result could not be read: {frame}")
-        following = self._dialogue.steers.begin_next()
-        if following is not None:
-            self.begin(following.uuid, now)
-        return TurnEnded(turn, result, because, following)
+        ended = TurnEnded(
+            turn, result, because, self._router.last_message, self._dialogue.steers.begin_next()
+        )
+        if ended.next is not None:
+            self.begin(ended.next.uuid, now)
+        return ended

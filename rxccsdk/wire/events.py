@@ -22,12 +22,14 @@ class TurnEnded:
     Attributes:
         result: its last chunk; `None` where the CLI dropped the prompt, or its result could not be read.
         because: where there is no result, the response's `error_kind` and the error in words.
+        last_message: the uuid of the last message of its conversation, by which the CLI can go on from there.
         next: the message that came too late for it: the connection has begun a turn of its own for it.
     """
 
     turn: int
     result: ResultChunk | None
     because: tuple[str, str] | None = None
+    last_message: str | None = None
     next: Message | None = None
 
 

@@ -19,6 +19,11 @@ from rxccsdk.chunks import TASK_ENDS, Frame
 from rxccsdk.wire.steering import named_prompts
 from rxccsdk.wire.system import OWN_OUTPUT
 
+AMBIGUOUS = (
+    "This version of the CLI does not name the prompt a frame belongs to, and went on by itself while the "
+    "turn ran: some of the answer may be missing, or not belong to it. CLIs from 2.1.222 on are sure."
+)
+
 
 @dataclass
 class Router:
@@ -30,6 +35,7 @@ class Router:
         started: the CLI has taken up the prompt.
         ended: set by `route` when the frame it was just given ended the turn.
         background: the tool calls whose agents or commands run in the background.
+        last_message: the uuid of the newest message of the main agent's conversation in the turn.
         is_guess: the CLI names no prompts, and a turn of its own came in between: what is whose is a guess.
     """
 
@@ -39,6 +45,7 @@ class Router:
     ended: bool = False
     background: set[str] = field(default_factory=set)
     is_guess: bool = False
+    last_message: str | None = None
     _uuid: str = ""
     _joined: set[str] = field(default_factory=set)  # the messages that the turn has taken up
     _prompted: bool = False  # before the first prompt the CLI has nothing of its own to do
@@ -55,6 +62,7 @@ class Router:
         self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
         self._prompted, self._completed, self._inits, self.is_guess = True, False, 0, False
         self._joined.clear()
+        self.last_message = None
 
     def join(self, uuid: str) -> None:
         """Note that a message has become part of the running turn: a result that names it is the turn's."""
@@ -117,7 +125,9 @@ class Router:
         if kind == "assistant":
             self._note_calls(frame, owner)
         elif kind == "user":
-            return self._user(frame, owner)
+            owner = self._user(frame, owner)
+        if kind in ("assistant", "user") and owner is not None and isinstance(frame.get("uuid"), str):
+            self.last_message = frame["uuid"]
         return owner
 
     def _main(self) -> int | None:
