@@ -31,6 +31,7 @@ from rxccsdk.chunks import (
     UnknownChunk,
 )
 from rxccsdk.wire.blocks import SERVER_TOOLS, is_interruption_note, server_block, user_block
+from rxccsdk.wire.confirmed import Confirmed
 from rxccsdk.wire.frames import DeltaFrame
 from rxccsdk.wire.messages import (
     JS_SPACE,
@@ -63,6 +64,7 @@ class Parser:
         self._meter = Meter(base_cost)
         self._messages: dict[str | None, StreamedMessage] = {}
         self._tool_agents: dict[str, str] = {}
+        self._confirmed = Confirmed()
         self._cut: StreamedMessage | None = None  # the main agent's that broke off, until it is settled
         # The frame that is parsed, which turn it belongs to and when it came.
         self._frame: Frame = {}
@@ -230,8 +232,7 @@ class Parser:
         if message is self._cut:
             self._cut = None
         blocks = message.unconfirmed()
-        if blocks:
-            numbers = tuple(block.number for block in blocks)
+        if blocks and (numbers := tuple(block.number for block in blocks)):
             tools = tuple(block.id for block in blocks if block.kind == "tool_use")
             self._emit(RetractedChunk, numbers, tools, replaced, agent=agent, message=message)
         for block in blocks:
@@ -298,19 +299,20 @@ class Parser:
             piece, values = server_block(whole)
             self._emit(piece, *values, agent=agent, message=message)
             return
-        block = message.match(whole) or StreamedBlock(kind)
+        block = message.match(whole) or StreamedBlock(kind, str(whole.get("id")))
         block.confirmed = True
         if kind == "tool_use":
             if agent is not None:
                 self._tool_agents[whole["id"]] = agent
             fields = (whole["id"], whole["name"], whole["input"], block.numbered(self._counter))
             self._emit(ToolUseChunk, *fields, agent=agent, message=message)
-            return
-        text, shown = whole[kind], "".join(block.shown)
-        rest = text[len(shown) :] if text.startswith(shown) else ""
-        if rest and (shown or rest.strip(JS_SPACE)):
-            piece = TextChunk if kind == "text" else ThinkingChunk
-            self._emit(piece, rest, block.numbered(self._counter), agent=agent, message=message)
+        else:
+            text, shown = whole[kind], "".join(block.shown)
+            rest = text[len(shown) :] if text.startswith(shown) else ""
+            if rest and (shown or rest.strip(JS_SPACE)):
+                piece = TextChunk if kind == "text" else ThinkingChunk
+                self._emit(piece, rest, block.numbered(self._counter), agent=agent, message=message)
+        self._confirmed.note(self._frame.get("uuid"), block)
 
     def _user(self, content: Any, agent: str | None) -> None:
         frame = self._frame
@@ -329,6 +331,8 @@ class Parser:
     def _system(self, subtype: str) -> None:
         if subtype == "api_retry":
             self._settle_cut(replaced=True)
+        elif (taken_back := self._confirmed.take_back(self._frame)) is not None:
+            self._emit(RetractedChunk, *taken_back)
         kind, fields = system_chunk(subtype, self._frame)
         self._emit(kind, *fields)
 
@@ -341,5 +345,6 @@ class Parser:
                 message.complete = True  # cut short: what had arrived is kept as partial
             self._retract(None, message, replaced=False)
         self._messages.pop(None, None)
+        self._confirmed.clear()
         fields = result_fields(frame, self._meter.cost(frame), self._meter.models(frame))
         self._emit(ResultChunk, *fields.values())
