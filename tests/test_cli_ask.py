@@ -156,7 +156,10 @@ def test_in_a_terminal_everything_is_live(serve: Any, project: Path) -> None:
         ]
     )
     with terminal(*ASK, "--cwd", str(project), "Write x", size=(90, 30)) as shown:
-        shown.read_until("to allow it: --allowed-tools Write")
+        shown.read_until("Allow it?")
+        shown.press(b"n not here\n")
+        shown.read_until("refused")
+        shown.read_until("not here")
         shown.read_until(" · writing · silent for 2")
         assert re.search(r"· ~\d+ tokens, \d+/s · \$0\.\d+ · writing", shown.words), "with the cost so far"
         seen.set()
@@ -167,6 +170,7 @@ def test_in_a_terminal_everything_is_live(serve: Any, project: Path) -> None:
         assert "\x1b[1m" in shown.output
         assert re.search(r"1 tool call, 1 failed · 50 tokens in, 20 out · \$0\.\d+", shown.words)
         assert re.search(r"to go on: rxccsdk ask --resume [0-9a-f-]{36}\n", shown.words)
+        assert "was denied" not in shown.words
         assert shown.output.rfind("\x1b[?25h") > shown.output.rfind("\x1b[?25l"), "the cursor is back"
 
 

@@ -31,6 +31,8 @@ With --json each chunk is one line of JSON; its kind is its class in Python:
 """
 
 
+_LOOK_EVERY = 0.5  # seconds between two looks at what a running command writes
+
 owns_process = False
 """Whether this process is the command and nothing else: set by the entry point."""
 
@@ -154,6 +156,9 @@ def ask(
             help="Give up when nothing comes for so long; tools may take their time.",
         ),
     ] = None,
+    steer: Annotated[
+        bool, typer.Option("--steer", help="Send each line that is typed meanwhile to the agent.")
+    ] = False,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Write a recording, for rxccsdk replay."),
@@ -168,8 +173,9 @@ def ask(
     On a terminal: live text, a line for each tool call, and below it how it stands. In a pipe or a file:
     the answer as plain text and nothing else; tool calls and notices go to standard error.
 
-    Ctrl+C stops the agent and keeps what there is; a second one ends at once. Tools that change something
-    are denied unless --allowed-tools or --permission-mode allows them; a denial says what would.
+    On a terminal the agent's questions and permissions are put to you. Elsewhere tools that change something
+    are denied unless --allowed-tools or --permission-mode allows them; a denial says what would. Ctrl+C stops
+    the agent and keeps what there is; a second one ends at once.
 
     \b
     Examples:
@@ -180,6 +186,10 @@ def ask(
     from rxccsdk.cli import asking
     from rxccsdk.cli.running import finish, run
     from rxccsdk.session.options import SessionOptions
+
+    # Somebody is there to be asked, and to look on.
+    is_watched = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    talks = is_watched and not (quiet or as_json)
 
     def options() -> SessionOptions:
         return SessionOptions(
@@ -193,13 +203,17 @@ def ask(
             backend=backend.value,
             record=record,
             keep_raw=True,
+            ask="stream" if talks else "sdk",
+            tool_output=_LOOK_EVERY if talks else None,
         )
 
     make_view = _chooser(markdown, plain, quiet, as_json)
+    if steer and not talks:
+        raise typer.BadParameter("--steer needs a terminal to type on, and no --quiet or --json.")
 
     def start() -> int:
         text = asking.read_prompt(prompt)
-        return run(lambda ending: asking.ask(text, options(), make_view, stall, ending))
+        return run(lambda ending: asking.ask(text, options(), make_view, stall, ending, steer=steer))
 
     finish(start)
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from rxccsdk import operators as cc
 from rxccsdk.chunks import Chunk, MessageChunk, NoticeChunk, SystemChunk
 from rxccsdk.cli.codes import BAD_TURN, NOT_READY, SUCCESS, USAGE, CommandError
+from rxccsdk.cli.person import Limits, at_the_terminal, context_in_words
 from rxccsdk.cli.running import Ending
 from rxccsdk.cli.views import View
 from rxccsdk.session.options import SessionOptions
 from rxccsdk.session.session import ClaudeSession
+from rxccsdk.session.turn import Turn
 
 _COMMA = re.compile(r",(?![^(]*\))")  # Bash(a, b) is one tool
 _REFUSED = "authentication_failed"
@@ -61,6 +63,8 @@ async def ask(
     make_view: Callable[[Ending], View],
     stall: float | None,
     ending: Ending,
+    *,
+    steer: bool = False,
 ) -> int:
     """Ask, show what comes, and give the exit code.
 
@@ -70,6 +74,7 @@ async def ask(
         make_view: makes what shows it.
         stall: give up when nothing came for so many seconds.
         ending: ends it early.
+        steer: lines that are typed meanwhile go to the agent.
 
     Raises:
         RxccError: the session broke.
@@ -78,11 +83,12 @@ async def ask(
     if options.backend == "claude-agent-sdk" and importlib.util.find_spec("claude_agent_sdk") is None:
         raise CommandError("claude-agent-sdk is not installed: pip install 'rxccsdk[agent]'", NOT_READY)
     guard = cc.stall(first=stall, between=stall) if stall is not None else None
-    login = _Login()
+    login, limits = _Login(), Limits()
 
     def show(chunk: Chunk) -> None:
         if not login.refused and login.refuses(chunk):
             ending.stop(NOT_READY)
+        limits.add(chunk)
         if not login.refused or view.complete:
             view.show(chunk)
 
@@ -97,14 +103,21 @@ async def ask(
         with make_view(ending) as view:
             view.begin(None)
             await session.open()
-            # Nobody comes late, so nothing is kept: memory stays flat, however long the answer.
-            ending.turn = session.stream(prompt, replay=False)
             # The turn reports that the session broke; here it would come twice.
             session.chunks.pipe(cc.tap_chunks(tell_cost)).subscribe(on_error=lambda _: None)
-            source = ending.turn if guard is None else ending.turn.pipe(guard)
-            response = await source.pipe(cc.tap_chunks(show), cc.to_response())
+            async with at_the_terminal(view.display, session, steer=steer) as messages:
+                # Where nobody can come late, nothing is kept: memory stays flat, however long the answer.
+                turn: Turn | None = session.stream(prompt, replay=messages is not None)
+                while turn is not None:
+                    ending.turn = turn
+                    if messages is not None:
+                        messages.turn = turn
+                    source = turn if guard is None else turn.pipe(guard)
+                    response = await source.pipe(cc.tap_chunks(show), cc.to_response())
+                    turn = turn._follower
             if not login.refused:
-                view.end(response, _hint(session))
+                context = await context_in_words(session) if view.display is not None else []
+                view.end(response, _hint(session), *context, *limits.in_words())
     finally:  # after the view: the prompt comes back below the figures, not a spinner
         if not ending.at_once.is_set():  # else the end of the loop kills the CLI, and nothing is waited for
             await session.aclose()

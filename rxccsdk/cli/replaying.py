@@ -12,6 +12,7 @@ from rxccsdk.cli.running import Ending
 from rxccsdk.cli.views import View
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.session import ClaudeSession
+from rxccsdk.session.turn import Turn
 from rxccsdk.transport.cassette import read_cassette
 
 
@@ -45,10 +46,13 @@ async def replay(
                     await _skip(session)
                     continue
                 view.begin(_in_words(take.prompt))
-                ending.turn = session.stream(take.prompt, replay=False)
-                response = await ending.turn.pipe(cc.tap_chunks(view.show), cc.to_response())
-                view.end(response, "")
-                success = success and response.success
+                turn: Turn | None = session.stream(take.prompt)
+                while turn is not None:  # a message that came too late for a turn has its own behind it
+                    ending.turn = turn
+                    response = await turn.pipe(cc.tap_chunks(view.show), cc.to_response())
+                    view.end(response, "")
+                    success = success and response.success
+                    turn = turn._follower
                 if number == only or ending.code is not None:
                     break
     return SUCCESS if success else BAD_TURN

@@ -36,6 +36,10 @@ class View(Protocol):
 
     complete: bool
 
+    @property
+    def display(self) -> LiveDisplay | None:
+        """Where a person can be asked, and types; `None` where nobody is."""
+
     def __enter__(self) -> View: ...
     def __exit__(self, *exc_info: Any) -> None: ...
 
@@ -51,8 +55,8 @@ class View(Protocol):
     def cost(self, usd: float) -> None:
         """Show what the session has cost so far."""
 
-    def end(self, response: SessionResponse, hint: str) -> None:
-        """End a turn; the hint is how to go on."""
+    def end(self, response: SessionResponse, hint: str, *more: str) -> None:
+        """End a turn; the hint is how to go on, and more what else is known beside its figures."""
 
 
 def make_view(
@@ -104,13 +108,13 @@ def _flag(option: str, value: str) -> str:
     return f"--{option.replace('_', '-')} {value}"
 
 
-def summary(response: SessionResponse) -> str:
-    """Return a turn's figures in one line. Why it ended badly has been shown already."""
+def summary(response: SessionResponse, *more: str) -> str:
+    """Return a turn's figures in one line, and more. Why it ended badly has been shown already."""
     wanted = ("time", "tool calls", "tokens", "cost", "model")
     found = dict(figures(response))
     found["tool calls"] = _count(found.get("tool calls", ""), "tool call")
     found["tokens"] = found.get("tokens", "").replace(" in,", " tokens in,")
-    return " · ".join(found[name] for name in wanted if found.get(name))
+    return " · ".join([*(found[name] for name in wanted if found.get(name)), *more])
 
 
 def _count(number: str, noun: str) -> str:
@@ -126,6 +130,7 @@ class LiveView:
 
     def __init__(self, display: LiveDisplay, on_closed: Callable[[], None]) -> None:
         self._display = display
+        self.display: LiveDisplay | None = display if sys.stdin is not None and sys.stdin.isatty() else None
         self._on_closed = on_closed
         self._logs = LogNotes(display)
 
@@ -157,10 +162,10 @@ class LiveView:
         """Put it into the progress line."""
         self._display.cost(usd)
 
-    def end(self, response: SessionResponse, hint: str) -> None:
+    def end(self, response: SessionResponse, hint: str, *more: str) -> None:
         """The figures, and how to go on."""
         self._display.print(Text())
-        self._display.print(Text(summary(response), "dim"))
+        self._display.print(Text(harmless(summary(response, *more)), "dim"))
         if hint:
             self._display.print(Text(harmless(hint), "dim"))
 
@@ -172,6 +177,7 @@ class AnswerView:
     """
 
     complete = False
+    display = None
 
     def __init__(self, output: Output, beside: LiveDisplay, *, settled: bool) -> None:
         self._output = output
@@ -216,18 +222,21 @@ class AnswerView:
         """Put it into the progress line beside the answer."""
         self._beside.cost(usd)
 
-    def end(self, response: SessionResponse, hint: str) -> None:
+    def end(self, response: SessionResponse, hint: str, *more: str) -> None:
         """End the answer with a newline, and show the figures."""
         self._chunks.on_completed()
         self._output.end_line()
         if self._beside.detail == "activity":
-            self._beside.print(Text("\n".join(filter(None, (summary(response), harmless(hint)))), "dim"))
+            self._beside.print(
+                Text("\n".join(filter(None, (harmless(summary(response, *more)), harmless(hint)))), "dim")
+            )
 
 
 class QuietView:
     """Nothing but the agent's last words: what it said after its last tool call, once that stands."""
 
     complete = False
+    display = None
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -262,7 +271,7 @@ class QuietView:
     def cost(self, usd: float) -> None:
         """Nothing."""
 
-    def end(self, response: SessionResponse, hint: str) -> None:
+    def end(self, response: SessionResponse, hint: str, *more: str) -> None:
         """Print them; why the turn ended badly goes to standard error."""
         self._print()
         if response.error and response.error_kind != "interrupted":
@@ -279,6 +288,7 @@ class JsonView:
     """Each chunk as a line of JSON."""
 
     complete = True
+    display = None
 
     def __init__(self, output: Output, beside: LiveDisplay) -> None:
         self._output = output
@@ -310,7 +320,7 @@ class JsonView:
     def cost(self, usd: float) -> None:
         """Nothing: JSON is for programs."""
 
-    def end(self, response: SessionResponse, hint: str) -> None:
+    def end(self, response: SessionResponse, hint: str, *more: str) -> None:
         """Nothing: the `ResultChunk` has said it."""
 
 

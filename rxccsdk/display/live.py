@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Literal
 
@@ -14,15 +14,18 @@ from rich.text import Text
 
 from rxccsdk.chunks import Chunk
 from rxccsdk.display.asking import read_line
+from rxccsdk.display.outputs import Outputs
 from rxccsdk.display.page import Page, TerminalPage, is_capable
 from rxccsdk.display.plain_page import PlainPage
 from rxccsdk.display.progress import Progress
 from rxccsdk.display.story import Detail, Story
+from rxccsdk.display.typing import TypedLines
 from rxccsdk.display.wording import one_line
 from rxccsdk.display.writers import MarkdownWriter, SourceWriter
 from rxccsdk.text.harmless import harmless
 
 Markdown = Literal["rendered", "raw"]
+_OUTPUT_ROWS = 3  # of what a running command writes
 
 
 class LiveDisplay:
@@ -75,6 +78,7 @@ class LiveDisplay:
         self._permit = permit
         self._clock = clock
         self._progress: dict[str, Progress] = {"": Progress(clock)}
+        self._outputs: dict[str, Outputs] = {"": Outputs()}
         writer = MarkdownWriter if markdown == "rendered" else SourceWriter
         self._page: Page = (
             PlainPage(self.console)
@@ -83,6 +87,7 @@ class LiveDisplay:
         )
         self._stories: dict[str, Story] = {}
         self._asking = asyncio.Lock()
+        self._typing: TypedLines | None = None
 
     def __enter__(self) -> LiveDisplay:
         self._safely(self._page.start)
@@ -107,8 +112,9 @@ class LiveDisplay:
         """
         label = one_line(label, 30)
         if label not in self._progress:
-            self._progress[label] = Progress(self._clock)
+            self._progress[label], self._outputs[label] = Progress(self._clock), Outputs()
         self._progress[label].add(chunk)
+        self._outputs[label].add(chunk)
         self._tell(label, lambda story: story.show(chunk))
 
     def print(self, renderable: RenderableType) -> None:
@@ -124,8 +130,22 @@ class LiveDisplay:
             EOFError: standard input has ended.
         """
         async with self._asking:
-            with self._page.pause(f"{harmless(question).rstrip()} "):
+            typing = self._typing.paused() if self._typing is not None else contextlib.nullcontext()
+            with self._page.pause(f"{harmless(question).rstrip()} "), typing:
                 return await read_line()
+
+    async def typed(self) -> AsyncIterator[str]:
+        """Yield each line that is typed meanwhile; a live row shows what is typed so far.
+
+        Raises:
+            EOFError: standard input is no terminal.
+        """
+        self._typing = TypedLines()
+        try:
+            async for line in self._typing.lines():
+                yield line
+        finally:
+            self._typing = None
 
     def cost(self, usd: float, label: str = "") -> None:
         """Show what the session has cost so far: no chunk has it before the result."""
@@ -147,12 +167,17 @@ class LiveDisplay:
         self._safely(tell)
 
     def _footer(self, width: int) -> list[Text]:
+        typed = [self._typing.row(width)] if self._typing is not None else []
+        return self._standing(width) + typed
+
+    def _standing(self, width: int) -> list[Text]:
         labelled = {label: progress for label, progress in self._progress.items() if label}
         if not labelled:
-            return [self._progress[""].render(width)]
+            return [*self._outputs[""].rows(width, _OUTPUT_ROWS), self._progress[""].render(width)]
         rows = []
         for label, progress in labelled.items():
             before = Text(f"{label} ", "magenta")
+            rows += self._outputs[label].rows(width, 1)
             rows.append(Text.assemble(before, progress.render(max(1, width - before.cell_len))))
         return rows
 

@@ -9,7 +9,9 @@ from typing import Literal
 from rich.text import Text
 
 from rxccsdk.chunks import (
+    AskChunk,
     Chunk,
+    DecisionChunk,
     MessageChunk,
     NoticeChunk,
     ResultChunk,
@@ -55,6 +57,8 @@ class Story:
         self._label = label
         self._cwd = ""
         self._denials = Denials(permit)
+        self._asked: dict[str, str] = {}  # the tool call that a question is about
+        self._refused: set[str] = set()  # the calls that a person, or a program, refused
         self._separators: dict[str | None, Separators] = defaultdict(Separators)
         self._thinking: dict[str | None, list[str]] = {}
         self._calls: dict[str, ToolUseChunk] = {}
@@ -82,6 +86,12 @@ class Story:
             self._call(chunk)
         elif isinstance(chunk, ToolResultChunk):
             self._result(chunk)
+        elif isinstance(chunk, AskChunk):
+            self._asked[chunk.id] = chunk.tool_use_id or ""
+        elif isinstance(chunk, DecisionChunk):
+            call = self._asked.pop(chunk.ask_id, "")
+            if chunk.decision == "deny":
+                self._refused.add(call)
         elif isinstance(chunk, RetractedChunk):
             self._retract(chunk)
         elif isinstance(chunk, NoticeChunk):
@@ -150,6 +160,10 @@ class Story:
         self._page.close(self._as(call.id))
         if self._here == call.id:
             self._here = call.agent
+        if call.id in self._refused:
+            self._tool_line(call, "✗", "yellow", "  refused", matters=True)
+            self._reason(call, content_in_words(chunk.content), "yellow")
+            return
         denied = call.id in self._denials or (chunk.is_error and is_refusal(chunk.content))
         if denied:
             self._deny(call, chunk)
@@ -223,7 +237,7 @@ class Story:
             self._page.write(self._as(None), harmless(answer), 0)
             self._page.close(self._as(None))
         for denial in chunk.permission_denials:
-            if str(denial.get("tool_use_id")) in self._denials:
+            if (call_id := str(denial.get("tool_use_id"))) in self._denials or call_id in self._refused:
                 continue  # it was shown when it happened
             remedy = self._denials.note(denial)
             words = f"! {denial.get('tool_name') or 'a tool'} was denied"
@@ -237,6 +251,7 @@ class Story:
         self._last_kind, self._shown_error, self._has_answer = "result", "", False
         self._shown_interrupt = False
         self._denials.clear()
+        self._refused.clear()
         self._separators.clear()
 
     # -- lines --------------------------------------------------------------------------------------------

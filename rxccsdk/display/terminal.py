@@ -11,7 +11,7 @@ from typing import TextIO, cast
 
 from rich.console import Console
 
-_LOCAL_FLAGS = 3  # where `tcgetattr` has them
+LOCAL_FLAGS = 3  # where `tcgetattr` has them
 
 
 class Terminal:
@@ -52,18 +52,18 @@ class Terminal:
 
     def take(self) -> None:
         """Turn the echo off."""
-        with self._attributes() as attributes:
-            if attributes and attributes[_LOCAL_FLAGS] & termios.ECHO:
-                attributes[_LOCAL_FLAGS] &= ~termios.ECHO
+        with attributes_of(self._descriptor) as attributes:
+            if attributes and attributes[LOCAL_FLAGS] & termios.ECHO:
+                attributes[LOCAL_FLAGS] &= ~termios.ECHO
                 self._echo = True
 
     def give_back(self) -> None:
         """Turn it on again, whatever else was changed meanwhile."""
         if self._echo and self.is_ours():
             self._echo = False
-            with self._attributes() as attributes:
+            with attributes_of(self._descriptor) as attributes:
                 if attributes:
-                    attributes[_LOCAL_FLAGS] |= termios.ECHO
+                    attributes[LOCAL_FLAGS] |= termios.ECHO
 
     def write(self, text: str) -> None:
         """Write and flush; raises `OSError` where nobody reads any more."""
@@ -78,27 +78,28 @@ class Terminal:
         except ValueError as error:
             raise BrokenPipeError("the terminal's file is closed") from error
 
-    @contextlib.contextmanager
-    def _attributes(self) -> Iterator[list[int]]:
-        """Let the terminal's attributes be changed."""
-        if self._descriptor is None:
-            yield []
-            return
+
+@contextlib.contextmanager
+def attributes_of(descriptor: int | None) -> Iterator[list[int]]:
+    """Let a terminal's attributes be changed; there are none where it is no terminal."""
+    if descriptor is None:
+        yield []
+        return
+    try:
+        attributes = termios.tcgetattr(descriptor)
+    except (OSError, termios.error):
+        yield []
+        return
+    before = list(attributes)
+    yield attributes
+    if attributes != before:
+        # Blocked, SIGTTOU does not stop us where a shell has taken the terminal this very moment.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         try:
-            attributes = termios.tcgetattr(self._descriptor)
-        except (OSError, termios.error):
-            yield []
-            return
-        before = list(attributes)
-        yield attributes
-        if attributes != before:
-            # Blocked, SIGTTOU does not stop us where a shell has taken the terminal this very moment.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-            try:
-                with contextlib.suppress(OSError, termios.error):
-                    termios.tcsetattr(self._descriptor, termios.TCSADRAIN, attributes)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, attributes)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def key_of(file: object) -> tuple[str, int] | None:

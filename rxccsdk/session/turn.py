@@ -71,6 +71,7 @@ class Turn(Source[Chunk], Steering):
         self.index: int | None = None
         self.uuid: str | None = None
         self.started_at: float | None = None
+        self._follower: Turn | None = None  # the turn of a message that came too late for this one
         self._last_message: str | None = None  # of its conversation, by uuid
         self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -235,8 +236,7 @@ class Turn(Source[Chunk], Steering):
 
     def _begin(self, index: int, backend: str, uuid: str | None = None) -> None:
         """Note that the prompt is written, as the session's turn of this number, with this SDK and uuid."""
-        self.index = index
-        self.uuid = uuid
+        self.index, self.uuid = index, uuid
         self.started_at = time()
         if self._limits is not None:
             self._limits.begin(self._stop)
@@ -245,7 +245,7 @@ class Turn(Source[Chunk], Steering):
 
     def _followed_by(self, text: str) -> Turn:
         """Return the turn of a message that came too late for this one. It is sent."""
-        follower = Turn(
+        self._follower = follower = Turn(
             self._conductor,
             text,
             on_dispose=self._on_dispose,

@@ -162,6 +162,7 @@ class CliTransport:
     def _fail_start(self, error: Exception) -> None:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)
+            self._ready.exception()  # looked at: who was cancelled waits no more, and that is no news
 
     def _on_data(self, data: bytes) -> None:
         if self._recorder is not None:
