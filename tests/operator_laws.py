@@ -103,6 +103,10 @@ CASES: dict[str, list[Case]] = {
         Case("elements()", lambda s: unless_unfit(cc.elements(dict[str, int])), passes=False, picks=True)
     ],
     "of_type": [Case("of_type()", lambda s: cc.of_type(TextChunk, RetractedChunk), passes=False)],
+    "pages": [
+        Case("pages()", lambda s: cc.pages(11), passes=False),
+        Case("pages(limit=)", lambda s: cc.pages(7), passes=False),
+    ],
     "parse_json": [
         Case(
             "parse_json()",
@@ -135,6 +139,10 @@ CASES: dict[str, list[Case]] = {
         stall("stall(all)", first=90_000.0, between=90_000.0, tool=90_000.0),
     ],
     "tap_chunks": [Case("tap_chunks()", lambda s: cc.tap_chunks(lambda chunk: None), strings=True)],
+    "tap_latest": [
+        Case("tap_latest()", lambda s: cc.tap_latest(lambda text: None, 5.0, scheduler=s), strings=True),
+        Case("tap_latest(every=0)", lambda s: cc.tap_latest(lambda text: None, 0), strings=True),
+    ],
     "tap_text": [Case("tap_text()", lambda s: cc.tap_text(lambda text: None, "all"), strings=True)],
     "text": [
         Case("text()", lambda s: cc.text(), passes=False),

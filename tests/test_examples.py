@@ -114,3 +114,20 @@ def test_compose(tmp_path: Path) -> None:
     assert "[Bash {'command': 'echo one', 'description': 'x'}]" in out
     assert "A folder, with one file." in out
     assert "1 tool calls" in out
+
+
+def test_chat_bot(tmp_path: Path) -> None:
+    lines = [f"line({number})  # of a long listing" for number in range(150)]
+    text = "Here:\n\n```python\n" + "\n".join(lines) + "\n```\n\nThat is all."
+    out = run_example("chat_bot.py", tmp_path, "List it", script=lambda request: reply(text))
+    messages = out.removesuffix("\n").split("\n--\n")
+    assert len(messages) == 3
+    assert all(len(message) <= 2000 for message in messages)
+    assert messages[0].startswith("Here:\n\n```python\nline(0)")
+    assert messages[0].endswith("\n```")
+    assert messages[1].startswith("```python\nline(")
+    assert messages[1].endswith("\n```")
+    assert messages[2].startswith("```python\nline(")
+    assert messages[2].endswith("line(149)  # of a long listing\n```\n\nThat is all.")
+    shown = "\n".join(messages).splitlines()
+    assert [line for line in shown if line.startswith("line(")] == lines

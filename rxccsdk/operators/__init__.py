@@ -10,8 +10,10 @@ from rxccsdk.operators.buffer import buffer_text
 from rxccsdk.operators.code import CodeBlock as CodeBlock
 from rxccsdk.operators.code import code_blocks
 from rxccsdk.operators.guard import stall
+from rxccsdk.operators.latest import tap_latest
 from rxccsdk.operators.leave import to_async_iterator
 from rxccsdk.operators.markdown import by_block
+from rxccsdk.operators.pages import pages
 from rxccsdk.operators.print import print_text
 from rxccsdk.operators.rechunk import by_line, by_sentence, by_word
 from rxccsdk.operators.reduce import scan_response, to_response
@@ -32,6 +34,7 @@ __all__ = [
     "code_blocks",
     "elements",
     "of_type",
+    "pages",
     "parse_json",
     "print_text",
     "scan_response",
@@ -39,6 +42,7 @@ __all__ = [
     "spans",
     "stall",
     "tap_chunks",
+    "tap_latest",
     "tap_text",
     "text",
     "thinking",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from copy import copy
+from typing import Literal, NamedTuple
 
 Event = tuple[Literal["open", "code", "close"], str]
 """A block opens (with its info string), goes on (with code) or closes."""
@@ -26,6 +27,18 @@ _INTERRUPTS = re.compile(
 _UNDECIDED = " \t>`~"
 
 
+class Seam(NamedTuple):
+    """What makes two whole blocks of an open one, where its text is cut.
+
+    Attributes:
+        closing: the line that closes it before the cut, without a line end.
+        opening: what opens it again after the cut, the beginning of a line that was cut included.
+    """
+
+    closing: str
+    opening: str
+
+
 class Fences:
     """Reads Markdown in pieces of any size, and reports its fenced code.
 
@@ -41,6 +54,7 @@ class Fences:
         self._around: list[int] = []  # those around the open block
         self._in_paragraph = False  # the line before may go on in the next one
         self._fence = ""  # the fence of the open block
+        self._info = ""  # its info string
         self._indent = 0  # and its indentation
         self._code: list[str] = []
         self._events: list[Event] = []
@@ -64,6 +78,27 @@ class Fences:
         self._return = "\r" if text.endswith("\r") else ""
         for match in _LINES.finditer(text, 0, len(text) - len(self._return)):
             self._part(match.group())
+
+    def copy(self) -> Fences:
+        """Return another reader that is as far as this one."""
+        other = copy(self)
+        for name in ("_line", "_inside", "_around", "_code", "_events"):
+            setattr(other, name, getattr(self, name)[:])
+        return other
+
+    def cut(self) -> Seam | None:
+        """Note that the text is cut here; return what the cut takes where a block is open."""
+        if self._return:  # no newline follows it, or it would not be cut here
+            self._part(self._return)
+            self._return = ""
+        if not self._fence:
+            return None
+        before = "".join(" " * width or "> " for width in self._around)
+        # Four columns and more would be indented code: lists that deep are begun again.
+        begins = before if _width(before, 0) < 4 else "".join(map(_mark, self._around))
+        line = f"{before}{' ' * self._indent}" if self._line or self._is_code else ""
+        opening = f"{begins}{' ' * self._indent}{self._fence}{self._info}\n{line}"
+        return Seam(f"{before}{self._fence}", opening)
 
     def end(self) -> list[Event]:
         """End the text: what is open closes."""
@@ -160,9 +195,9 @@ class Fences:
             self._in_paragraph = False
         opened = opening(rest)
         if opened is not None:
-            self._indent, self._fence, info = opened
+            self._indent, self._fence, self._info = opened
             self._around = self._inside[:]
-            self._events.append(("open", info))
+            self._events.append(("open", self._info))
         self._in_paragraph = opened is None and self._is_paragraph(rest, column)
 
     def _is_paragraph(self, rest: str, column: int) -> bool:
@@ -190,6 +225,15 @@ def closes(fence: str, line: str) -> bool:
     """Whether a line, likewise, closes the block that a fence opened."""
     mark = line.strip(" \t")
     return _width(line, 0) < 4 and len(mark) >= len(fence) and not mark.strip(fence[0])
+
+
+def _mark(width: int) -> str:
+    """Return the mark of a quote, or of a list item that is so wide."""
+    if not width:
+        return "> "
+    if width <= 5:
+        return f"{'-':{width}}"
+    return f"{'1'.zfill(min(width - 5, 9))}.".rjust(width - 4) + " " * 4
 
 
 def _without(around: list[int], line: str) -> tuple[str, int, int]:

@@ -28,6 +28,9 @@ class CallbackRunner(Generic[_T]):
     Args:
         callback: what to call. An exception it raises is isolated, and it is called again for the next value.
         on_error: gets those exceptions; without, they are logged with their traceback.
+
+    Attributes:
+        on_idle: called when values were queued or awaited, and all are handled; not after the end.
     """
 
     def __init__(
@@ -37,11 +40,17 @@ class CallbackRunner(Generic[_T]):
     ) -> None:
         self._callback = callback
         self._on_error = on_error
+        self.on_idle: Callable[[], object] | None = None
         self._waiting: deque[_T] = deque()
         self._task: asyncio.Task[None] | None = None
         self._on_done: Callable[[], object] | None = None
         self._cancelled = False
         self._failures = Failures(_log_failure, "a callback")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is awaited."""
+        return self._task is not None
 
     def call(self, value: _T) -> None:
         """Call the callback with a value, now or after those that wait."""
@@ -68,7 +77,7 @@ class CallbackRunner(Generic[_T]):
         self._cancelled = True
         self._failures.close()
         self._waiting.clear()
-        self._on_done = None
+        self._on_done = self.on_idle = None
         task, self._task = self._task, None
         if task is None:
             return
@@ -137,7 +146,10 @@ class CallbackRunner(Generic[_T]):
             except (asyncio.CancelledError, GeneratorExit) as error:
                 self._report(RuntimeError(f"the callback raised {type(error).__name__}"))
         self._task = None
-        if self._on_done is not None:
+        if self._on_done is None:
+            if self.on_idle is not None:
+                self.on_idle()
+        else:
             self._failures.close()
             try:
                 self._on_done()

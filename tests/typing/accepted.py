@@ -64,6 +64,10 @@ def each_operator(turn: Turn, words: Observable[str]) -> None:
     assert_type(turn.pipe(cc.tools()), Observable[ToolUseChunk | ToolProgressChunk | ToolResultChunk])
     assert_type(turn.pipe(cc.by_agent()), Observable[AgentStream])
     assert_type(turn.pipe(cc.code_blocks()), Observable[CodeBlock])
+    assert_type(turn.pipe(cc.pages(limit=4096)), Observable[str])
+    assert_type(turn.pipe(cc.text(settled=True), cc.pages()), Observable[str])
+    assert_type(turn.pipe(cc.tap_latest(print, every=1)), Observable[Chunk])
+    assert_type(words.pipe(cc.tap_latest(print)), Observable[str])
     assert_type(turn.pipe(cc.parse_json(City)), Observable[City])
     assert_type(turn.pipe(cc.parse_json(Town, tool="Save")), Observable[Town])
     assert_type(turn.pipe(cc.parse_json(Village)), Observable[Village])
@@ -132,6 +136,7 @@ def callbacks(turn: Turn) -> None:
     def report(error: Exception) -> None: ...
 
     assert_type(turn.pipe(cc.tap_chunks(chunk_later)), Observable[Chunk])
+    assert_type(turn.pipe(cc.tap_latest(text_later, on_error=report)), Observable[Chunk])
     assert_type(turn.pipe(cc.tap_chunks(use, on_error=report)), Observable[Chunk])
     assert_type(turn.pipe(cc.tap_text(text_later, "all", on_error=report)), Observable[Chunk])
     assert_type(turn.pipe(cc.tap_text(sys.stderr.write), cc.to_response()), Observable[SessionResponse])

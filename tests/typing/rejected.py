@@ -35,11 +35,14 @@ def wrong_arguments(turn: Turn) -> None:
     cc.of_type(TextChunk("a"))  # error
     cc.to_response(1)  # error
     cc.tap_text(print, on_error=lambda: None)  # error
+    cc.tap_latest(print, "0.8")  # error
+    cc.pages(limit="2000")  # error
     turn.pipe(cc.text)  # error
 
 
 def wrong_callbacks(turn: Turn, callbacks: Callbacks) -> None:
     cc.tap_text(callbacks.number)  # error
+    cc.tap_latest(callbacks.number)  # error
     cc.tap_text(callbacks.two)  # error
     turn.pipe(cc.tap_chunks(callbacks.text))  # error
     turn.pipe(cc.tap_chunks(callbacks.use))  # error
@@ -48,6 +51,7 @@ def wrong_callbacks(turn: Turn, callbacks: Callbacks) -> None:
 def wrong_order(turn: Turn, words: Observable[str]) -> None:
     words.pipe(cc.text())  # error
     words.pipe(cc.thinking())  # error
+    turn.pipe(cc.pages(), cc.to_response())  # error
     words.pipe(cc.by_agent())  # error
     turn.pipe(cc.parse_json(int), cc.code_blocks())  # error
     words.pipe(cc.to_response())  # error
