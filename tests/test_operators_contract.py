@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 from typing import Any
@@ -359,7 +360,8 @@ def test_an_observer_that_raises_within_subscribe(case: Case) -> None:
         raise Broken
 
     observer = Strict(fail)
-    within_subscribe(told(case)).pipe(case.make(clock)).subscribe(observer)
+    with contextlib.suppress(Broken):  # raised again at what is held, which comes before the error
+        within_subscribe(told(case)).pipe(case.make(clock)).subscribe(observer)
     assert isinstance(observer.error, Broken)  # as in stock reactivex
     assert len(observer.items) <= 3, "more than one item of the source released"
     assert not clock.timers
@@ -486,7 +488,7 @@ def test_at_a_retracted_chunk(name: str) -> None:
                 ["stands"] if settled else ["gone", "for", "good", "stands"]
             ) or ("".join(seen) == "gone for good|stands")
         elif name == "pages":
-            assert "".join(seen) == "gone for goodstands"
+            assert "".join(seen) == "gone for good\n\nstands"
         elif case.picks:
             again, found = AFTER_ALL[case.name]
             assert readable(gathered(rx.from_(FOUND_AGAIN).pipe(case.make(Clock())))) == again + found
