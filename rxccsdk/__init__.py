@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from rxccsdk.operators.agents import AgentStream
     from rxccsdk.operators.code import CodeBlock
+    from rxccsdk.operators.standing import Progress
     from rxccsdk.session.ask import ask, run
     from rxccsdk.session.asks import Allow, Deny
     from rxccsdk.session.branching import SessionInfo, sessions
@@ -82,6 +83,7 @@ __all__ = [
     "MessageChunk",
     "ModelInfo",
     "NoticeChunk",
+    "Progress",
     "PromptChunk",
     "ResponseMetadata",
     "ResultChunk",
@@ -158,6 +160,7 @@ _HOMES = {
     ),
     "rxccsdk.operators.agents": ("AgentStream",),
     "rxccsdk.operators.code": ("CodeBlock",),
+    "rxccsdk.operators.standing": ("Progress",),
     "rxccsdk.session.ask": ("ask", "run"),
     "rxccsdk.session.asks": ("Allow", "Deny"),
     "rxccsdk.session.branching": ("SessionInfo", "sessions"),

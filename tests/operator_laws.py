@@ -125,6 +125,7 @@ CASES: dict[str, list[Case]] = {
         Case("print_text()", lambda s: cc.print_text(5.0, io.StringIO(), scheduler=s), strings=True),
         Case("print_text(every=0)", lambda s: cc.print_text(0, io.StringIO(), "all"), strings=True),
     ],
+    "progress": [Case("progress()", lambda s: cc.progress(5.0, scheduler=s), passes=False)],
     "scan_response": [
         Case("scan_response()", lambda s: cc.scan_response(5.0, scheduler=s), passes=False),
         Case("scan_response(every=0)", lambda s: cc.scan_response(0), passes=False),

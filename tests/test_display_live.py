@@ -27,7 +27,7 @@ from rxccsdk import (
 )
 from rxccsdk.display.live import LiveDisplay, Markdown
 from rxccsdk.display.markdown import MarkdownRows
-from rxccsdk.display.progress import Progress
+from rxccsdk.display.progress import ProgressLine
 from rxccsdk.display.rows import rows
 from rxccsdk.display.wording import call_in_words, content_in_words
 from rxccsdk.text.harmless import harmless
@@ -504,7 +504,7 @@ def test_a_terminal_that_knows_only_ascii_gets_plain_text() -> None:
 
 def test_the_progress_line() -> None:
     clock = Clock()
-    progress = Progress(clock)
+    progress = ProgressLine(clock)
 
     def line() -> str:
         return progress.render(79).plain[2:]
@@ -535,7 +535,7 @@ def test_the_progress_line() -> None:
 
 def test_a_long_command_leaves_room_for_the_figures() -> None:
     clock = Clock()
-    progress = Progress(clock)
+    progress = ProgressLine(clock)
     progress.add(call("Bash", {"command": "make " * 40}, at=1.0))
     clock.now += 7
     line = progress.render(59).plain
@@ -544,7 +544,7 @@ def test_a_long_command_leaves_room_for_the_figures() -> None:
 
 
 def test_the_rate_of_fifty_thousand_pieces_needs_few_entries() -> None:
-    progress = Progress(Clock())
+    progress = ProgressLine(Clock())
     for number in range(50_000):
         progress.add(text("word", at=number / 10_000))
     assert progress.rate == pytest.approx(10_000, rel=0.1)

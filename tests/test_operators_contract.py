@@ -20,6 +20,7 @@ from rxccsdk import (
     Chunk,
     CodeBlock,
     MessageChunk,
+    Progress,
     RetractedChunk,
     SessionResponse,
     TextChunk,
@@ -103,6 +104,7 @@ def readable(items: list[Any]) -> list[Any]:
         SessionResponse: lambda response: response.content,
         AgentStream: lambda stream: stream.id,
         CodeBlock: lambda block: block.info,
+        Progress: lambda progress: (progress.activity, progress.tokens, progress.ended),
     }
     return [readers.get(type(item), lambda item: item)(item) for item in items]
 
@@ -487,6 +489,8 @@ def test_at_a_retracted_chunk(name: str) -> None:
             assert "".join(seen).split() == (
                 ["stands"] if settled else ["gone", "for", "good", "stands"]
             ) or ("".join(seen) == "gone for good|stands")
+        elif name == "progress":
+            assert [progress.activity for progress in seen] == ["waiting for the model", "done"]
         elif name == "pages":
             assert "".join(seen) == "gone for good\n\nstands"
         elif case.picks:

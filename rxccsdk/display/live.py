@@ -17,7 +17,7 @@ from rxccsdk.display.asking import read_line
 from rxccsdk.display.outputs import Outputs
 from rxccsdk.display.page import Page, TerminalPage, is_capable
 from rxccsdk.display.plain_page import PlainPage
-from rxccsdk.display.progress import Progress
+from rxccsdk.display.progress import ProgressLine
 from rxccsdk.display.story import Detail, Story
 from rxccsdk.display.typing import TypedLines
 from rxccsdk.display.wording import one_line
@@ -77,7 +77,7 @@ class LiveDisplay:
         self.detail = detail
         self._permit = permit
         self._clock = clock
-        self._progress: dict[str, Progress] = {"": Progress(clock)}
+        self._progress: dict[str, ProgressLine] = {"": ProgressLine(clock)}
         self._outputs: dict[str, Outputs] = {"": Outputs()}
         writer = MarkdownWriter if markdown == "rendered" else SourceWriter
         self._page: Page = (
@@ -112,7 +112,7 @@ class LiveDisplay:
         """
         label = one_line(label, 30)
         if label not in self._progress:
-            self._progress[label], self._outputs[label] = Progress(self._clock), Outputs()
+            self._progress[label], self._outputs[label] = ProgressLine(self._clock), Outputs()
         self._progress[label].add(chunk)
         self._outputs[label].add(chunk)
         self._tell(label, lambda story: story.show(chunk))

@@ -15,11 +15,13 @@ from rxccsdk.operators.leave import to_async_iterator
 from rxccsdk.operators.markdown import by_block
 from rxccsdk.operators.pages import pages
 from rxccsdk.operators.print import print_text
+from rxccsdk.operators.progress import progress
 from rxccsdk.operators.rechunk import by_line, by_sentence, by_word
 from rxccsdk.operators.reduce import scan_response, to_response
 from rxccsdk.operators.select import of_type, text, thinking, tool_output, tools
 from rxccsdk.operators.smooth import smooth
 from rxccsdk.operators.spans import spans
+from rxccsdk.operators.standing import Progress as Progress
 from rxccsdk.operators.structure import elements, parse_json
 from rxccsdk.operators.tap import tap_chunks, tap_text
 
@@ -37,6 +39,7 @@ __all__ = [
     "pages",
     "parse_json",
     "print_text",
+    "progress",
     "scan_response",
     "smooth",
     "spans",

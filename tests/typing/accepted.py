@@ -19,6 +19,7 @@ from rxccsdk import (
     ClaudeSession,
     CodeBlock,
     Deny,
+    Progress,
     RetractedChunk,
     SessionResponse,
     TextChunk,
@@ -79,6 +80,7 @@ def each_operator(turn: Turn, words: Observable[str]) -> None:
     assert_type(turn.pipe(cc.tap_text(lambda text: None)), Observable[Chunk])
     assert_type(turn.pipe(cc.to_response()), Observable[SessionResponse])
     assert_type(turn.pipe(cc.scan_response(every=0.5)), Observable[SessionResponse])
+    assert_type(turn.pipe(cc.progress(every=0.5)), Observable[Progress])
     assert_type(turn.pipe(cc.to_async_iterator()), AsyncGenerator[Chunk, None])
     assert_type(words.pipe(cc.buffer_text()), Observable[str])
     assert_type(words.pipe(cc.by_word(), cc.by_sentence()), Observable[str])

@@ -51,6 +51,7 @@ def wrong_callbacks(turn: Turn, callbacks: Callbacks) -> None:
 def wrong_order(turn: Turn, words: Observable[str]) -> None:
     words.pipe(cc.text())  # error
     words.pipe(cc.thinking())  # error
+    words.pipe(cc.progress())  # error
     turn.pipe(cc.pages(), cc.to_response())  # error
     words.pipe(cc.by_agent())  # error
     turn.pipe(cc.parse_json(int), cc.code_blocks())  # error
