@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         StallError,
         StructureError,
     )
+    from rxccsdk.many.answer import Answer, Retry
+    from rxccsdk.many.answers import Answers, ask_all
     from rxccsdk.operators.agents import AgentStream
     from rxccsdk.operators.code import CodeBlock
     from rxccsdk.operators.standing import Progress
@@ -64,6 +66,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AgentStream",
     "Allow",
+    "Answer",
+    "Answers",
     "AskChunk",
     "CLINotFoundError",
     "CassetteError",
@@ -88,6 +92,7 @@ __all__ = [
     "ResponseMetadata",
     "ResultChunk",
     "RetractedChunk",
+    "Retry",
     "Rewind",
     "RxccError",
     "SessionClosedError",
@@ -112,6 +117,7 @@ __all__ = [
     "UnknownChunk",
     "UserChunk",
     "ask",
+    "ask_all",
     "from_json",
     "operators",
     "run",
@@ -158,6 +164,8 @@ _HOMES = {
         "StallError",
         "StructureError",
     ),
+    "rxccsdk.many.answer": ("Answer", "Retry"),
+    "rxccsdk.many.answers": ("Answers", "ask_all"),
     "rxccsdk.operators.agents": ("AgentStream",),
     "rxccsdk.operators.code": ("CodeBlock",),
     "rxccsdk.operators.standing": ("Progress",),

@@ -1,0 +1,1 @@
+"""Many prompts, each with a session of its own."""
