@@ -45,7 +45,14 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-TESTS = ("tests/test_real_cli.py", "tests/test_controls.py", "tests/test_sdk_features.py")
+TESTS = (
+    "tests/test_real_cli.py",
+    "tests/test_controls.py",
+    "tests/test_sdk_features.py",
+    "tests/test_asks.py",
+    "tests/test_steering.py",
+    "tests/test_branching.py",
+)
 _CHECKOUT = Path(__file__).parents[1]
 
 
