@@ -35,6 +35,7 @@ from tests.cli_versions import needs_cli
 from tests.conftest import Real, Scripted
 from tests.steering import Tally, steer, steered_session
 from tests.test_scripted_cli import half_a_message
+from tests.test_walk import ByHand
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
 names_prompts = needs_cli("2.1.222", "do not say what becomes of a message")
@@ -154,6 +155,43 @@ async def test_the_turn_of_a_message_can_be_left(real: Real) -> None:
         await steered.turn.wait()
         assert steered.turn.status == "interrupted"
         assert await answer_of(session.stream("again")) == "Next."
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("split", [1, 2, 7, 1000])
+async def test_the_turn_of_a_message_may_end_in_the_read_it_begins_in(split: int) -> None:
+    transport = ByHand()
+    session = ClaudeSession()
+    session._make_transport = lambda: transport
+    async with session:
+        turn = session.stream("go")
+        answer = asyncio.ensure_future(answer_of(turn))
+        while turn.uuid is None:
+            await asyncio.sleep(0)
+        first = [to_line(frame) for frame in text_turn("one")]
+        started = {"type": "command_lifecycle", "command_uuid": turn.uuid, "state": "started"}
+        transport.receive(to_line(started) + b"".join(first[:-1]))
+        sending = asyncio.ensure_future(turn.steer("too late"))
+        await asyncio.sleep(0)
+        assert transport.written is not None
+        uuid = transport.written["uuid"]
+        again = {"type": "command_lifecycle", "command_uuid": uuid, "state": "started"}
+        data = b"".join([first[-1], to_line(again), *(to_line(frame) for frame in text_turn("two"))])
+        for start in range(0, len(data), max(1, len(data) // split)):
+            transport.receive(data[start : start + max(1, len(data) // split)])
+        steered = await sending
+        assert steered == "queued"
+        assert await answer == "one"
+        assert await answer_of(steered.turn) == "two"
+        assert (steered.turn.index, steered.turn.status) == (1, "completed")
+        third = session.stream("again")
+        answer = asyncio.ensure_future(answer_of(third))
+        while third.index is None:
+            await asyncio.sleep(0)
+        started = {"type": "command_lifecycle", "command_uuid": third.uuid, "state": "started"}
+        transport.receive(b"".join(map(to_line, [started, *text_turn("three")])))
+        assert await answer == "three"
+        assert third.index == 2
 
 
 # -- endings ------------------------------------------------------------------------------------------------

@@ -267,15 +267,14 @@ class Exchange:
             stopped = event.because is not None and event.because[0] == "interrupted"
             turn._finish("interrupted" if stopped else "completed", arrived, because=event.because)
         if event.next is not None:
-            self._follow(turn, event.next)
+            self._follow(turn, event.next, event.turn + 1)
         self._send_later()
 
-    def _follow(self, turn: Turn, message: Message) -> None:
-        """Go on with the turn that a message has become."""
+    def _follow(self, turn: Turn, message: Message, index: int) -> None:
+        """Go on with the turn that a message has become. It may be over, by what came in the same read."""
         follower = self._running = turn._followed_by(message.text)
         self._turns.add(follower)
-        assert self._connection.turn is not None, "the connection has begun it"
-        follower._begin(self._connection.turn, self._transport.backend, message.uuid)
+        follower._begin(index, self._transport.backend, message.uuid)
         self.prompts.append(message.uuid)
         if self._talk is not None:
             self._talk.message_is_answered(message.uuid, follower)
