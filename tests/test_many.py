@@ -108,9 +108,10 @@ def test_waits_grow_until_the_limit_is_lifted() -> None:
     assert [retry.wait(tries, busy) for tries in (1, 2, 3, 4)] == [1.0, 3.0, 9.0, None]
     assert retry.wait(1, SessionResponse(error="x", error_kind="request")) is None
     assert retry.wait(1, busy.model_copy(update={"resets_at": 0.0})) == 0.0
+    wrong: dict[str, Any]
     for wrong in ({"tries": 0}, {"first": -1}, {"factor": 0.5}):
         with pytest.raises(ValueError, match="at least"):
-            Retry(**wrong)  # type: ignore[arg-type]
+            Retry(**wrong)
 
 
 async def test_what_cannot_be_afforded_is_not_sent(real: Real) -> None:
@@ -182,7 +183,11 @@ async def test_interrupt_gives_what_there_is(real: Real) -> None:
     asked = Asked(slow=[reply("A beginning. ").hang()])
     answers = ask_all(["slow", "one"], real.options(asked), at_once=1)
     begun = asyncio.Event()
-    answers.started.subscribe(lambda turn: turn.pipe(cc.tap_text(lambda text: begun.set())).subscribe())
+
+    def watch(turn: Turn) -> None:
+        turn.pipe(cc.tap_text(lambda text: begun.set())).subscribe()
+
+    answers.started.subscribe(watch)
     seen: list[Answer] = []
     answers.subscribe(seen.append)
     await begun.wait()

@@ -312,3 +312,6 @@ def main() -> None:
     global owns_process
     owns_process = True
     app(prog_name="rxccsdk")  # also for python -m rxccsdk
+
+
+from rxccsdk.cli import batch as batch  # noqa: E402 - a command of its own, which needs what is above

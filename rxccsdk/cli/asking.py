@@ -57,6 +57,16 @@ def tool_names(given: Sequence[str] | None) -> list[str] | None:
     return [name for name in names if name] or None
 
 
+def check_backend(backend: str) -> None:
+    """Raise where an SDK that was asked for is not there.
+
+    Raises:
+        CommandError: it is not installed.
+    """
+    if backend == "claude-agent-sdk" and importlib.util.find_spec("claude_agent_sdk") is None:
+        raise CommandError("claude-agent-sdk is not installed: pip install 'rxccsdk[agent]'", NOT_READY)
+
+
 async def ask(
     prompt: str,
     options: SessionOptions,
@@ -80,10 +90,9 @@ async def ask(
         RxccError: the session broke.
         CommandError: there is no login, or an option cannot be had.
     """
-    if options.backend == "claude-agent-sdk" and importlib.util.find_spec("claude_agent_sdk") is None:
-        raise CommandError("claude-agent-sdk is not installed: pip install 'rxccsdk[agent]'", NOT_READY)
+    check_backend(options.backend)
     guard = cc.stall(first=stall, between=stall) if stall is not None else None
-    login, limits = _Login(), Limits()
+    login, limits = Login(), Limits()
 
     def show(chunk: Chunk) -> None:
         if not login.refused and login.refuses(chunk):
@@ -130,7 +139,7 @@ def _hint(session: ClaudeSession) -> str:
     return f"to go on: rxccsdk ask --resume {session.session_id}" if session.session_id else ""
 
 
-class _Login:
+class Login:
     """Notices a missing login: at the first refusal, for the CLI tries again for minutes."""
 
     def __init__(self) -> None:

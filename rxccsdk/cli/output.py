@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rxccsdk.cli.codes import BAD_TURN, CommandError
 from rxccsdk.display.live import LiveDisplay
+from rxccsdk.display.progress_table import ProgressTable
 from rxccsdk.text.harmless import escaped
 from rxccsdk.text.printing import encodable
 
@@ -77,14 +78,14 @@ class Output:
 class LogNotes(logging.Handler):
     """What the library logs becomes a note of the display, instead of breaking into its lines."""
 
-    def __init__(self, display: LiveDisplay | None) -> None:
+    def __init__(self, display: LiveDisplay | ProgressTable | None) -> None:
         super().__init__(logging.WARNING)
         self._display = display
 
     def __enter__(self) -> None:
         logging.getLogger("rxccsdk").addHandler(self)
 
-    def __exit__(self) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         logging.getLogger("rxccsdk").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -8,14 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import typer
 
 from rxccsdk import cli
 from rxccsdk.cli.codes import BAD_TURN, NOT_READY, SUCCESS, USAGE, CommandError
 from rxccsdk.errors import CassetteError, CLINotFoundError, RxccError, SessionCrashedError, StallError
-from rxccsdk.session.turn import Turn
 from rxccsdk.text.harmless import harmless
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP: the terminal was closed
@@ -27,17 +26,28 @@ INSTALL = (
 )
 
 
+class Stoppable(Protocol):
+    """A turn, or many."""
+
+    @property
+    def status(self) -> str:
+        """ "pending" before it began, "running" as long as it can be interrupted."""
+
+    async def interrupt(self) -> None:
+        """Stop it; return when it has ended."""
+
+
 class Ending:
     """Ends what runs before its time: gently at first, at once when asked again.
 
     Attributes:
         code: the exit code, once something asked for the end.
-        turn: the turn that runs; it is interrupted, and its end awaited.
+        turn: the turn or the turns that run; it is interrupted, and its end awaited.
     """
 
     def __init__(self) -> None:
         self.code: int | None = None
-        self.turn: Turn | None = None
+        self.turn: Stoppable | None = None
         self.at_once = asyncio.Event()
         self._work: asyncio.Task[int] | None = None
         self._stopping: asyncio.Task[None] | None = None

@@ -8,8 +8,8 @@ from rxccsdk.operators.standing import Standing
 from rxccsdk.text.harmless import harmless
 from rxccsdk.text.wording import duration
 
-_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_SILENCE = 2.0  # seconds without a chunk that are worth a word
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+SILENCE = 2.0  # seconds without a chunk that are worth a word
 
 
 class ProgressLine(Standing):
@@ -26,11 +26,11 @@ class ProgressLine(Standing):
         if self.cost is not None:
             parts.append(f"${self.cost:.4f}")
         head = " · ".join(parts) + " · "
-        tail = f" · silent for {duration(silence)}" if silence >= _SILENCE and self.started else ""
+        tail = f" · silent for {duration(silence)}" if silence >= SILENCE and self.started else ""
         doing = Text(harmless(self.doing))
         # What it does may be a long command; the figures on both sides stay.
         doing.truncate(max(8, width - 2 - len(head) - len(tail)), overflow="ellipsis")
-        spinner = _SPINNER[int(elapsed * 12) % len(_SPINNER)]
+        spinner = SPINNER[int(elapsed * 12) % len(SPINNER)]
         line = Text.assemble((spinner, "cyan"), " ", (head + doing.plain + tail, "dim"))
         line.truncate(width, overflow="ellipsis")
         return line

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from math import inf
 from pathlib import Path
+from typing import Literal
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -135,6 +136,17 @@ class Answers(Hot[Answer]):
 
     def __aiter__(self) -> AsyncGenerator[Answer, None]:
         return iterate(self)
+
+    def index_of(self, turn: Turn) -> int:
+        """Return of which prompt a turn is that runs, by its place."""
+        return self._turns[turn]
+
+    @property
+    def status(self) -> Literal["pending", "running", "completed"]:
+        """How far it is."""
+        if self._main is None:
+            return "pending"
+        return "completed" if self._ended else "running"
 
     async def interrupt(self) -> None:
         """Send nothing more, and interrupt what runs: that comes as answers. Return when all has ended."""
