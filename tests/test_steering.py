@@ -169,7 +169,11 @@ async def test_the_turn_of_a_message_may_end_in_the_read_it_begins_in(split: int
         while turn.uuid is None:
             await asyncio.sleep(0)
         first = [to_line(frame) for frame in text_turn("one")]
-        started = {"type": "command_lifecycle", "command_uuid": turn.uuid, "state": "started"}
+        started: dict[str, Any] = {
+            "type": "command_lifecycle",
+            "command_uuid": turn.uuid,
+            "state": "started",
+        }
         transport.receive(to_line(started) + b"".join(first[:-1]))
         sending = asyncio.ensure_future(turn.steer("too late"))
         await asyncio.sleep(0)
@@ -188,7 +192,7 @@ async def test_the_turn_of_a_message_may_end_in_the_read_it_begins_in(split: int
         answer = asyncio.ensure_future(answer_of(third))
         while third.index is None:
             await asyncio.sleep(0)
-        started = {"type": "command_lifecycle", "command_uuid": third.uuid, "state": "started"}
+        started["command_uuid"] = third.uuid
         transport.receive(b"".join(map(to_line, [started, *text_turn("three")])))
         assert await answer == "three"
         assert third.index == 2
