@@ -17,8 +17,8 @@ from rxccsdk import Allow, AskChunk
 from rxccsdk.chunks import LimitChunk, ToolOutputChunk, ToolResultChunk
 from rxccsdk.cli.person import Limits
 from rxccsdk.display.live import LiveDisplay
-from rxccsdk.display.outputs import Outputs
 from rxccsdk.display.questions import Person, suggestion_in_words
+from rxccsdk.display.running import Running
 from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, reply
 from rxccsdk.testing import environment as exactly
 from tests.cli_processes import COMMAND, CTRL_C, run
@@ -262,15 +262,15 @@ def test_limits_that_matter_are_said() -> None:
 
 
 def test_the_end_of_an_output_is_shown_as_it_stands() -> None:
-    outputs = Outputs()
+    outputs = Running()
     outputs.add(ToolOutputChunk("a", "t", "one\ntwo\n10%\r20%\r30%", 0, 0))
-    assert [row.plain for row in outputs.rows(20, 2)] == ["  │ two", "  │ 30%"]
+    assert [row.plain for row in outputs.rows(0.0, 20, 2)] == ["  │ two", "  │ 30%"]
     outputs.add(ToolOutputChunk("b", "u", "\x1b[2Jevil\n", 0, 0))
-    assert "\x1b" not in outputs.rows(20, 2)[0].plain
+    assert "\x1b" not in outputs.rows(0.0, 20, 2)[0].plain
     outputs.add(ToolOutputChunk("b", "u", "x" * 100, 6, 4))
-    (row,) = outputs.rows(12, 1)
+    (row,) = outputs.rows(0.0, 12, 1)
     assert row.cell_len == 12
     outputs.add(ToolResultChunk("b", "done", False))
-    assert outputs.rows(20, 1)[0].plain == "  │ 30%"
+    assert outputs.rows(0.0, 20, 1)[0].plain == "  │ 30%"
     outputs.add(ToolResultChunk("a", "done", False))
-    assert outputs.rows(20, 3) == []
+    assert outputs.rows(0.0, 20, 3) == []

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rxccsdk.cli.chunk_json import fields_in_words
 from rxccsdk.cli.codes import EXIT_CODES
+from rxccsdk.cli.flags import (
+    AsMarkdown,
+    Backend,
+    Json,
+    Markdown,
+    Notify,
+    Plain,
+    Quiet,
+    Recording,
+    ShownThinking,
+    ShownTools,
+    Speed,
+    Thinking,
+    Tools,
+    modes,
+    positive,
+)
 
 if TYPE_CHECKING:
     from rxccsdk.cli.running import Ending
@@ -37,57 +53,12 @@ owns_process = False
 """Whether this process is the command and nothing else: set by the entry point."""
 
 
-class Recording(StrEnum):
-    """The recordings that come with the package."""
-
-    answer = "answer"
-    agent = "agent"
-
-
-class Markdown(StrEnum):
-    """How a terminal shows Markdown."""
-
-    rendered = "rendered"
-    raw = "raw"
-
-
-class Backend(StrEnum):
-    """The SDKs."""
-
-    auto = "auto"
-    claude_code_sdk = "claude-code-sdk"
-    claude_agent_sdk = "claude-agent-sdk"
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         from rxccsdk import __version__
 
         typer.echo(f"rxccsdk {__version__}")
         raise typer.Exit
-
-
-def _positive(value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise typer.BadParameter("must be greater than 0.")
-    return value
-
-
-def _modes(incomplete: str) -> list[str]:
-    """Permission modes, for shell completion; the CLI has the last word on which there are."""
-    known = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "plan")
-    return [mode for mode in known if mode.startswith(incomplete)]
-
-
-Plain = Annotated[bool, typer.Option("--plain", help="Plain text: no colours, no progress line.")]
-AsMarkdown = Annotated[
-    Markdown, typer.Option(help="On a terminal: rendered, or raw: coloured, each character as it is written.")
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but the agent's last words, when it is done.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print each chunk as a line of JSON, see below.")]
-Speed = Annotated[float, typer.Option(min=0.01, help="How many times faster than recorded.")]
 
 
 @app.callback(epilog=EXIT_CODES)
@@ -125,7 +96,7 @@ def ask(
     ] = None,
     max_budget_usd: Annotated[
         float | None,
-        typer.Option(metavar="USD", callback=_positive, help="Stop when it has cost this much."),
+        typer.Option(metavar="USD", callback=positive, help="Stop when it has cost this much."),
     ] = None,
     allowed_tools: Annotated[
         list[str] | None,
@@ -138,7 +109,7 @@ def ask(
         str | None,
         typer.Option(
             metavar="MODE",
-            autocompletion=_modes,
+            autocompletion=modes,
             help="What the agent may do unasked: acceptEdits, plan, dontAsk, bypassPermissions, ...",
         ),
     ] = None,
@@ -152,18 +123,24 @@ def ask(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            callback=_positive,
+            callback=positive,
             help="Give up when nothing comes for so long; tools may take their time.",
         ),
     ] = None,
     steer: Annotated[
         bool, typer.Option("--steer", help="Send each line that is typed meanwhile to the agent.")
     ] = False,
+    notify: Annotated[
+        Notify | None,
+        typer.Option(help="When a long turn is over: a bell, or a word to the desktop (OSC 9)."),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Write a recording, for rxccsdk replay."),
     ] = None,
     markdown: AsMarkdown = Markdown.rendered,
+    tools: ShownTools = Tools.brief,
+    thinking: ShownThinking = Thinking.line,
     plain: Plain = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -207,7 +184,16 @@ def ask(
             tool_output=_LOOK_EVERY if talks else None,
         )
 
-    make_view = _chooser(markdown, plain, quiet, as_json)
+    make_view = _chooser(
+        quiet,
+        as_json,
+        markdown=markdown.value,
+        plain=plain,
+        tools=tools.value,
+        thinking=thinking.value,
+        notify=notify.value if notify is not None else None,
+        budget=max_budget_usd,
+    )
     if steer and not talks:
         raise typer.BadParameter("--steer needs a terminal to type on, and no --quiet or --json.")
 
@@ -228,6 +214,8 @@ def replay(
         int | None, typer.Option(min=1, metavar="N", help="Only this turn, counted from 1.")
     ] = None,
     markdown: AsMarkdown = Markdown.rendered,
+    tools: ShownTools = Tools.brief,
+    thinking: ShownThinking = Thinking.line,
     plain: Plain = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -239,7 +227,8 @@ def replay(
     from rxccsdk.cli import replaying
     from rxccsdk.cli.running import finish, run
 
-    make_view = _chooser(markdown, plain, quiet, as_json)
+    shown = {"markdown": markdown.value, "plain": plain, "tools": tools.value, "thinking": thinking.value}
+    make_view = _chooser(quiet, as_json, **shown)
     finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending)))
 
 
@@ -287,8 +276,8 @@ def demo(
     finish(lambda: run(work))
 
 
-def _chooser(markdown: Markdown, plain: bool, quiet: bool, as_json: bool) -> Callable[[Ending], View]:
-    """Check the display's flags, and give what makes the display."""
+def _chooser(quiet: bool, as_json: bool, **shown: Any) -> Callable[[Ending], View]:
+    """Check the display's flags, and give what makes the display; `shown` is for a terminal."""
     if quiet and as_json:
         raise typer.BadParameter("--quiet and --json exclude each other.")
 
@@ -296,13 +285,7 @@ def _chooser(markdown: Markdown, plain: bool, quiet: bool, as_json: bool) -> Cal
         from rxccsdk.cli.views import make_view
 
         # Whoever read it has seen enough: that is no failure.
-        return make_view(
-            markdown=markdown.value,
-            plain=plain,
-            quiet=quiet,
-            as_json=as_json,
-            on_closed=lambda: ending.stop(0),
-        )
+        return make_view(quiet=quiet, as_json=as_json, on_closed=lambda: ending.stop(0), **shown)
 
     return make
 

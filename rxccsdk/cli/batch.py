@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rxccsdk.cli import Backend, _modes, _positive, app
+from rxccsdk.cli import app
 from rxccsdk.cli.codes import EXIT_CODES
+from rxccsdk.cli.flags import Backend, modes, positive
 
 
 @app.command(
@@ -29,10 +30,10 @@ def batch(
     at_once: Annotated[int, typer.Option(min=1, metavar="N", help="How many are answered at a time.")] = 3,
     max_budget_usd: Annotated[
         float | None,
-        typer.Option(metavar="USD", callback=_positive, help="Of all together, earlier runs included."),
+        typer.Option(metavar="USD", callback=positive, help="Of all together, earlier runs included."),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", callback=_positive, help="For each prompt.")
+        float | None, typer.Option(metavar="SECONDS", callback=positive, help="For each prompt.")
     ] = None,
     tries: Annotated[
         int, typer.Option(min=1, metavar="N", help="How often to send what the API was too busy for.")
@@ -49,7 +50,7 @@ def batch(
         list[str] | None, typer.Option(metavar="TOOLS", help="Tools that need no permission, as for ask.")
     ] = None,
     permission_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", autocompletion=_modes, help="What they may do unasked.")
+        str | None, typer.Option(metavar="MODE", autocompletion=modes, help="What they may do unasked.")
     ] = None,
     backend: Annotated[
         Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")

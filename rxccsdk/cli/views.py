@@ -20,7 +20,7 @@ from rxccsdk.chunks import Chunk, NoticeChunk, ToolUseChunk
 from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import complain
 from rxccsdk.display.figures import figures
-from rxccsdk.display.live import LiveDisplay, Markdown
+from rxccsdk.display.live import LiveDisplay
 from rxccsdk.display.story import Detail
 from rxccsdk.session.fold import ResponseFold
 from rxccsdk.session.response import SessionResponse
@@ -60,16 +60,16 @@ class View(Protocol):
 
 
 def make_view(
-    *, markdown: Markdown, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[], None]
+    *, plain: bool, quiet: bool, as_json: bool, on_closed: Callable[[], None], **shown: Any
 ) -> View:
     """Choose by the flags and by what standard output is.
 
     Args:
-        markdown: how a terminal shows it.
         plain: no styling, even on a terminal.
         quiet: the last words only.
         as_json: one chunk per line.
         on_closed: called when the reader of standard output is gone.
+        shown: what a terminal shows, and how: see `LiveDisplay`.
     """
     output = Output(on_closed)
     if quiet:
@@ -78,7 +78,7 @@ def make_view(
         return JsonView(output, _beside(trouble_only=True))
     if sys.stdout.isatty():
         wanted = True if plain else None
-        display = LiveDisplay(Console(highlight=False), plain=wanted, permit=_flag, markdown=markdown)
+        display = LiveDisplay(Console(highlight=False), plain=wanted, permit=_flag, **shown)
         return LiveView(display, on_closed)
     return AnswerView(output, _beside(trouble_only=False), settled=_is_file(sys.stdout))
 

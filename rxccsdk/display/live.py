@@ -12,20 +12,22 @@ from typing import Literal
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from rxccsdk.chunks import Chunk
+from rxccsdk.chunks import Chunk, ResultChunk
 from rxccsdk.display.asking import read_line
-from rxccsdk.display.outputs import Outputs
 from rxccsdk.display.page import Page, TerminalPage, is_capable
 from rxccsdk.display.plain_page import PlainPage
 from rxccsdk.display.progress import ProgressLine
-from rxccsdk.display.story import Detail, Story
+from rxccsdk.display.running import Running
+from rxccsdk.display.story import Detail, Story, Thinking, Tools
 from rxccsdk.display.typing import TypedLines
 from rxccsdk.display.wording import one_line
 from rxccsdk.display.writers import MarkdownWriter, SourceWriter
 from rxccsdk.text.harmless import harmless
 
 Markdown = Literal["rendered", "raw"]
-_OUTPUT_ROWS = 3  # of what a running command writes
+Notify = Literal["bell", "osc9"]
+_OUTPUT_ROWS: dict[Tools, int] = {"brief": 3, "full": 8}  # of what a running command writes
+_LONG = 10.0  # seconds of a turn after which somebody may look elsewhere
 
 
 class LiveDisplay:
@@ -54,6 +56,13 @@ class LiveDisplay:
         clock: seconds, for the progress line between two chunks.
         paint_every: seconds between two paintings of the live rows; 0 paints when something stands.
         markdown: "rendered", or "raw": coloured as it is written.
+        tools: "brief" shows a call in a line, an edit with its counts; "full" shows the end of its output,
+            or what an edit changed.
+        thinking: "line" shows the thought of the moment and leaves its beginning; "full" leaves all of it;
+            "off" shows none.
+        notify: at the end of a turn of ten seconds or more ring the "bell", or let the terminal tell the
+            desktop ("osc9", which iTerm2, kitty, WezTerm, ghostty and Windows Terminal know).
+        budget: what the session may cost, in USD: the progress line says how much of it is used.
 
     Example:
         with LiveDisplay() as display:
@@ -70,6 +79,10 @@ class LiveDisplay:
         clock: Callable[[], float] = time.monotonic,
         paint_every: float = 0.05,
         markdown: Markdown = "rendered",
+        tools: Tools = "brief",
+        thinking: Thinking = "line",
+        notify: Notify | None = None,
+        budget: float | None = None,
     ) -> None:
         self.console = console or Console(highlight=False)
         self.plain = not is_capable(self.console) if plain is None else plain
@@ -77,8 +90,12 @@ class LiveDisplay:
         self.detail = detail
         self._permit = permit
         self._clock = clock
-        self._progress: dict[str, ProgressLine] = {"": ProgressLine(clock)}
-        self._outputs: dict[str, Outputs] = {"": Outputs()}
+        self._budget = budget
+        self._tools: Tools = tools
+        self._thinking: Thinking = thinking
+        self._notify = notify
+        self._progress: dict[str, ProgressLine] = {"": ProgressLine(clock, budget)}
+        self._running: dict[str, Running] = {"": Running()}
         writer = MarkdownWriter if markdown == "rendered" else SourceWriter
         self._page: Page = (
             PlainPage(self.console)
@@ -112,10 +129,13 @@ class LiveDisplay:
         """
         label = one_line(label, 30)
         if label not in self._progress:
-            self._progress[label], self._outputs[label] = ProgressLine(self._clock), Outputs()
+            self._progress[label] = ProgressLine(self._clock, self._budget)
+            self._running[label] = Running()
         self._progress[label].add(chunk)
-        self._outputs[label].add(chunk)
+        self._running[label].add(chunk)
         self._tell(label, lambda story: story.show(chunk))
+        if isinstance(chunk, ResultChunk) and self._notify is not None and chunk.at >= _LONG:
+            self._call_for_attention(f"{label or 'The agent'} is done" + (", with an error" * chunk.is_error))
 
     def print(self, renderable: RenderableType) -> None:
         """Show something of your own: text, a table, whatever rich can show."""
@@ -158,7 +178,9 @@ class LiveDisplay:
 
     def _tell(self, label: str, what: Callable[[Story], None]) -> None:
         if label not in self._stories:
-            self._stories[label] = Story(self._page, label, self.detail, self._permit)
+            self._stories[label] = Story(
+                self._page, label, self.detail, self._permit, self._tools, self._thinking
+            )
 
         def tell() -> None:
             what(self._stories[label])
@@ -173,13 +195,19 @@ class LiveDisplay:
     def _standing(self, width: int) -> list[Text]:
         labelled = {label: progress for label, progress in self._progress.items() if label}
         if not labelled:
-            return [*self._outputs[""].rows(width, _OUTPUT_ROWS), self._progress[""].render(width)]
+            progress = self._progress[""]
+            running = self._running[""].rows(progress.elapsed, width, _OUTPUT_ROWS[self._tools])
+            return [*running, progress.render(width)]
         rows = []
         for label, progress in labelled.items():
             before = Text(f"{label} ", "magenta")
-            rows += self._outputs[label].rows(width, 1)
+            rows += self._running[label].rows(progress.elapsed, width, 1)
             rows.append(Text.assemble(before, progress.render(max(1, width - before.cell_len))))
         return rows
+
+    def _call_for_attention(self, words: str) -> None:
+        sequence = "\a" if self._notify == "bell" else f"\x1b]9;{harmless(words)}\a"
+        self._safely(lambda: self._page.signal(sequence))
 
     def _safely(self, action: Callable[[], None]) -> None:
         if self.closed:

@@ -70,6 +70,9 @@ class Page(Protocol):
     def flush(self) -> None:
         """Let what was written be seen soon."""
 
+    def signal(self, sequence: str) -> None:
+        """Send the terminal what moves no cursor and shows nothing on the page: a bell, a notification."""
+
     def show(self, renderable: RenderableType) -> None:
         """Add anything rich can show."""
 
@@ -155,6 +158,9 @@ class TerminalPage:
 
     def flush(self) -> None:
         self._region.flush()
+
+    def signal(self, sequence: str) -> None:
+        self._region.signal(sequence)
 
     def show(self, renderable: RenderableType) -> None:
         self._write(encode_renderable(self._console, renderable, self._region.width))

@@ -85,6 +85,9 @@ class PlainPage:
         self._out(question)
         return contextlib.nullcontext()
 
+    def signal(self, sequence: str) -> None:
+        pass
+
     def flush(self) -> None:
         pass
 

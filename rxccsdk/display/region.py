@@ -123,6 +123,11 @@ class Region:
                 raise self._failure
             self._pending += [line + "\n" for line in lines]
 
+    def signal(self, sequence: str) -> None:
+        """Send what moves no cursor."""
+        with guard:
+            self._terminal.write(sequence)
+
     def flush(self) -> None:
         """Paint, if that was not done a moment ago: then the next painting is soon enough."""
         with guard:

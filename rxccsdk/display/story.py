@@ -26,17 +26,21 @@ from rxccsdk.chunks import (
 )
 from rxccsdk.display.denials import Denials, is_refusal
 from rxccsdk.display.page import Page, Speaker
+from rxccsdk.display.results import changes_in_words, diff, output
+from rxccsdk.display.running import AGENT_TOOLS
 from rxccsdk.display.wording import call_in_words, content_in_words, duration, one_line, retry_in_words
 from rxccsdk.text.harmless import harmless
 from rxccsdk.text.pieces import Separators, answer_without_text
 
-_SUB_AGENT_TOOLS = ("Agent", "Task")
 _FINISHED = ("end_turn", "tool_use", "stop_sequence")  # a message that was cut short may be continued
 _NOISE = "[ede_diagnostic]"  # the CLI's own bookkeeping, after an interrupt
 
 _REASON_ROWS = 3
+_RESULT_ROWS = 20  # of a diff, or of an output, where results are shown in full
 
 Detail = Literal["all", "activity", "trouble"]
+Tools = Literal["brief", "full"]
+Thinking = Literal["line", "full", "off"]
 
 
 class Story:
@@ -47,12 +51,22 @@ class Story:
         label: stands before its lines, where several sessions are shown.
         detail: how much, see `LiveDisplay`.
         permit: returns what to set to allow something, given an option's name and its value.
+        tools: how much of their results, see `LiveDisplay`.
+        thinking: how much of it, see `LiveDisplay`.
     """
 
     def __init__(
-        self, page: Page, label: str, detail: Detail, permit: Callable[[str, str], str] | None
+        self,
+        page: Page,
+        label: str,
+        detail: Detail,
+        permit: Callable[[str, str], str] | None,
+        tools: Tools = "brief",
+        thinking: Thinking = "line",
     ) -> None:
         self.detail = detail
+        self._tools = tools
+        self._shown_thinking = thinking
         self._page = page
         self._label = label
         self._cwd = ""
@@ -128,6 +142,8 @@ class Story:
 
     def _think(self, chunk: ThinkingChunk) -> None:
         self._separators[chunk.agent].pass_over(chunk)
+        if self._shown_thinking == "off":
+            return
         pieces = self._thinking.setdefault(chunk.agent, [])
         pieces.append(chunk.text)
         self._page.peek(self._as(chunk.agent), one_line("".join(pieces[-40:])), self._depth(chunk.agent))
@@ -139,12 +155,15 @@ class Story:
             if thought.strip():
                 self._page.peek(self._as(agent), "", 0)
                 self._line("thinking", agent, Text(f"∴ {one_line(thought)}", "dim italic"))
+                if self._shown_thinking == "full":
+                    for line in filter(str.strip, thought.splitlines()):
+                        self._below(agent, Text(harmless(line), "dim italic"), len(line))
 
     def _call(self, chunk: ToolUseChunk) -> None:
         self._end_thinking(chunk.agent)
         self._page.close(self._as(chunk.agent))
         self._calls[chunk.id] = chunk
-        if chunk.name in _SUB_AGENT_TOOLS:
+        if chunk.name in AGENT_TOOLS:
             name = f"{chunk.name} {call_in_words(chunk.input, self._cwd)}"
             self._agents[chunk.id] = (name, self._depth(chunk.agent) + 1)
             if chunk.agent in self._background:
@@ -173,7 +192,13 @@ class Story:
             self._tool_line(call, "→", "cyan", "  goes on in the background")
             return
         mark, style = ("✗", "red") if chunk.is_error else ("✓", "green")
-        self._tool_line(call, mark, style, f"  {duration(chunk.at - call.at)}")
+        changes = changes_in_words(chunk.structured)
+        end = "  ".join(filter(None, (changes, duration(chunk.at - call.at))))
+        self._tool_line(call, mark, style, f"  {end}")
+        if self._tools == "full" and self.detail == "all" and not chunk.is_error:
+            lines = diff(chunk.structured, _RESULT_ROWS) if changes else output(chunk.content, _RESULT_ROWS)
+            for line in lines if call.name not in AGENT_TOOLS else ():
+                self._below(call.agent, line, 1)
         if chunk.is_error and self.detail != "trouble":
             words = content_in_words(chunk.content) or "it failed without a message"
             self._reason(call, words, "red")
@@ -187,7 +212,10 @@ class Story:
 
     def _reason(self, call: ToolUseChunk, words: str, style: str) -> None:
         """Write below a call why it failed: in a few rows, for the end of it may be what matters."""
-        self._page.lines(self._as(call.agent), Text(words, style), self._depth(call.agent), 2, _REASON_ROWS)
+        self._below(call.agent, Text(words, style), _REASON_ROWS)
+
+    def _below(self, agent: str | None, text: Text, most: int) -> None:
+        self._page.lines(self._as(agent), text, self._depth(agent), 2, most)
 
     def _tool_line(self, call: ToolUseChunk, mark: str, style: str, end: str, matters: bool = False) -> None:
         if self.detail == "trouble" and not matters:
