@@ -84,6 +84,7 @@ SHOWN = {
     "enough(piece)": "An ans",
     "def decide": "I look. \n\nTidy now.",
     "turn.steer(": "delivered I install. \n\nTidy now.",
+    "ask_all(": "",
     "session.at(turn).fork()": "An answer in a few words.",
     "class City": "name='Rome' people=2800000 {'name': 'Rome', 'people': 2800000}",
     "replay(": "",
@@ -94,7 +95,10 @@ SHOWN = {
 def test_a_snippet_runs(mark: str, tmp_path: Path) -> None:
     (snippet,) = [snippet for snippet in SNIPPETS if mark in snippet]
     with LoopbackApi(answer) as api:
-        assert run(program(snippet), tmp_path, api).startswith(SHOWN[mark])
+        shown = run(program(snippet), tmp_path, api)
+    assert shown.startswith(SHOWN[mark])
+    if mark == "ask_all(":
+        assert sorted(shown.splitlines()) == [f"{index} 1 An answer in a few words." for index in (0, 1)]
 
 
 def test_the_test_in_it_passes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from reactivex import abc
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -164,26 +165,27 @@ class ProgressTable:
             found.append(Text(f"  and {len(running) - len(shown)} more", "dim"))
         for row in (rows := [*found, *below]):
             row.truncate(width, overflow="ellipsis")
-        return rows
+        return rows[-most:]
 
     def _row(self, label: str, standing: Standing, width: int) -> Text:
-        tokens, estimated = standing.tokens
-        rate, silence, elapsed = standing.rate, standing.silence, standing.elapsed
-        figures = [f"{duration(elapsed) if elapsed >= 1 else f'{elapsed:.1f} s':>9}"]
+        now, estimated = standing.progress(), standing.tokens[1]
+        took = f"{now.elapsed:.1f} s" if now.elapsed < 1 else duration(now.elapsed)  # no flickering ms
+        figures = [took.rjust(9)]
         if width >= _NARROW:
-            figures.append(f"{'~' if estimated else ''}{tokens:,} tokens".rjust(14))
-            figures.append(f"{rate:.0f}/s".rjust(6) if rate is not None else " " * 6)
-        if standing.cost is not None:
-            figures.append(f"${standing.cost:.4f}")
+            figures.append(f"{'~' if estimated else ''}{now.tokens:,} tokens".rjust(14))
+            figures.append(f"{now.tokens_per_second:.0f}/s".rjust(6) if now.tokens_per_second else " " * 6)
+        if now.cost_usd is not None:
+            figures.append(f"${now.cost_usd:.4f}")
         tail = " ".join(figures)
-        doing = one_line(standing.doing)
-        if silence >= SILENCE:
-            doing += f" (silent for {duration(silence)})"
+        doing = one_line(now.activity)
+        if now.silent_for >= SILENCE and not now.running_tools + now.running_agents:
+            doing += f" (silent for {duration(now.silent_for)})"
+        widest = max(map(cell_len, self._rows))
         name = Text(label, "magenta")
-        name.truncate(min(_LABEL, max(6, width // 4)), overflow="ellipsis", pad=True)
+        name.truncate(min(widest, max(6, width // 4)), overflow="ellipsis", pad=True)
         activity = Text(doing, "dim")
         activity.truncate(max(4, width - 4 - name.cell_len - len(tail)), overflow="ellipsis", pad=True)
-        spinner = SPINNER[int(elapsed * 12) % len(SPINNER)]
+        spinner = SPINNER[int(now.elapsed * 12) % len(SPINNER)]
         return Text.assemble((spinner, "cyan"), " ", name, " ", activity, " ", tail)
 
     def _sum(self) -> Text:

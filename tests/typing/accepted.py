@@ -15,20 +15,25 @@ from rich.console import Console
 
 from rxccsdk import (
     AgentStream,
+    Answer,
+    Answers,
     Chunk,
     ClaudeSession,
     CodeBlock,
     Deny,
     Progress,
     RetractedChunk,
+    Retry,
     SessionResponse,
     TextChunk,
     ToolProgressChunk,
     ToolResultChunk,
     ToolUseChunk,
     Turn,
+    ask_all,
 )
 from rxccsdk import operators as cc
+from rxccsdk.text.hot import Hot
 
 
 class City(BaseModel):
@@ -151,6 +156,14 @@ def callbacks(turn: Turn) -> None:
 def files(turn: Turn, console: Console) -> None:
     turn.pipe(cc.print_text(file=sys.stderr))
     turn.pipe(cc.print_text(0.1, console.file))
+
+
+async def many(answers: Answers) -> None:
+    assert_type(ask_all(["a", [{"type": "text", "text": "b"}]], retry=Retry(tries=2)), Answers)
+    assert_type(answers.pipe(ops.take(1)), Observable[Answer])
+    assert_type(answers.started, Hot[Turn])
+    async for answer in answers:
+        assert_type(answer.response, SessionResponse)
 
 
 async def leaving(session: ClaudeSession) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reactivex import Observable
 
-from rxccsdk import Chunk, TextChunk, ToolUseChunk, Turn
+from rxccsdk import Chunk, TextChunk, ToolUseChunk, Turn, ask_all
 from rxccsdk import operators as cc
 
 
@@ -60,6 +60,12 @@ def wrong_order(turn: Turn, words: Observable[str]) -> None:
     turn.pipe(cc.to_response(), cc.text())  # error
     turn.pipe(cc.scan_response(), cc.to_response())  # error
     turn.pipe(cc.to_async_iterator(), cc.text())  # error
+
+
+def wrong_many() -> None:
+    ask_all([1, 2])  # error
+    ask_all(["a"], at_once="3")  # error
+    ask_all(["a"], retry=3)  # error
 
 
 async def wrong_use(turn: Turn) -> None:
