@@ -23,6 +23,7 @@ from benchmarks import (
     session_job,
     soak,
     startup,
+    warm,
 )
 from benchmarks.harness import Measure, run_case
 from benchmarks.summary import write_summary
@@ -41,6 +42,7 @@ MEASURES: tuple[Measure, ...] = (
     many_sessions.MEASURE,
     startup.MEASURE,
     soak.MEASURE,
+    warm.MEASURE,
 )
 RESULTS = Path(__file__).with_name("results")
 

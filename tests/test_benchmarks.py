@@ -29,6 +29,7 @@ MEASURES = [
     "session_job",
     "soak",
     "startup",
+    "warm",
 ]
 CANNOT = {
     "claude-code-sdk, bare loop",  # a line above 1 MiB
