@@ -36,6 +36,7 @@ _FINISHED = ("end_turn", "tool_use", "stop_sequence")  # a message that was cut 
 _NOISE = "[ede_diagnostic]"  # the CLI's own bookkeeping, after an interrupt
 
 _REASON_ROWS = 3
+_SHORT = 70  # characters of a thought that fit into its line
 _RESULT_ROWS = 20  # of a diff, or of an output, where results are shown in full
 
 Detail = Literal["all", "activity", "trouble"]
@@ -155,8 +156,9 @@ class Story:
             if thought.strip():
                 self._page.peek(self._as(agent), "", 0)
                 self._line("thinking", agent, Text(f"∴ {one_line(thought)}", "dim italic"))
-                if self._shown_thinking == "full":
-                    for line in filter(str.strip, thought.splitlines()):
+                lines = [line for line in thought.splitlines() if line.strip()]
+                if self._shown_thinking == "full" and (len(lines) > 1 or len(thought) > _SHORT):
+                    for line in lines:
                         self._below(agent, Text(harmless(line), "dim italic"), len(line))
 
     def _call(self, chunk: ToolUseChunk) -> None:
