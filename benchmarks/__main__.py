@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import (
+    displays,
     fan_out,
     growth,
     latency,
@@ -39,6 +40,7 @@ MEASURES: tuple[Measure, ...] = (
     latency.MEASURE,
     live.MEASURE,
     printing.MEASURE,
+    displays.MEASURE,
     many_sessions.MEASURE,
     startup.MEASURE,
     soak.MEASURE,
