@@ -43,8 +43,8 @@ def test_help_names_the_commands_and_the_exit_codes(option: str) -> None:
 
 OPTIONS = {
     "ask": (
-        "--model --cwd --max-turns --max-budget-usd --allowed-tools --permission-mode --resume --backend "
-        "--record --stall --plain --quiet --json"
+        "--model --cwd --max-turns --max-budget-usd --allowed-tools --permission-mode --resume --continue "
+        "--backend --record --stall --plain --quiet --json"
     ),
     "replay": "--speed --turn --plain --quiet --json",
     "demo": "--cassette --speed --plain",

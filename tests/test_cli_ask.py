@@ -210,6 +210,21 @@ def test_json_is_one_chunk_a_line(serve: Any) -> None:
     assert "to go on" not in done.stderr
 
 
+@pytest.mark.usefixtures("bundled_on_path")
+@pytest.mark.parametrize("backend", ["claude-code-sdk", "claude-agent-sdk"])
+def test_the_newest_session_of_the_folder_goes_on(serve: Any, project: Path, backend: str) -> None:
+    api = serve([reply("First."), reply("Second.")])
+    where = ("--backend", backend, "--cwd", str(project))
+    assert run(*ASK, *where, "one").stdout == "First.\n"
+    done = run(*ASK, *where, "--continue", "two")
+    assert done.stdout == "Second.\n", done.stderr
+    told = str(api.requests[-1].messages)
+    assert all(words in told for words in ("one", "First.", "two"))
+    done = here("ask", "--continue", "--resume", "x", "three")
+    assert done.returncode == 2
+    assert "exclude each other" in done.stderr
+
+
 def test_record_resume_and_the_flags_of_the_agent(
     serve: Any, project: Path, tmp_path: Path, bundled_on_path: Path
 ) -> None:

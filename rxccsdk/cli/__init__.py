@@ -116,6 +116,9 @@ def ask(
     resume: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on with an earlier session; its summary names it.")
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the newest session of the folder.")
+    ] = False,
     backend: Annotated[
         Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
     ] = Backend.auto,
@@ -177,6 +180,7 @@ def ask(
             allowed_tools=asking.tool_names(allowed_tools),
             permission_mode=permission_mode,
             resume=resume,
+            continue_conversation=go_on,
             backend=backend.value,
             record=record,
             keep_raw=True,
@@ -196,6 +200,9 @@ def ask(
     )
     if steer and not talks:
         raise typer.BadParameter("--steer needs a terminal to type on, and no --quiet or --json.")
+
+    if resume is not None and go_on:
+        raise typer.BadParameter("--resume and --continue exclude each other.")
 
     def start() -> int:
         text = asking.read_prompt(prompt)
