@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
-from rxccsdk import Answer, CLINotFoundError, Retry, RxccError, SessionOptions, Turn, ask_all
+from rxccsdk import Answer, ClaudeSession, CLINotFoundError, Retry, RxccError, SessionOptions, Turn, ask_all
 from rxccsdk import operators as cc
 from rxccsdk.testing import Request, http_error, reply
 from tests.conftest import Real
@@ -107,14 +110,17 @@ def test_waits_grow_until_the_limit_is_lifted() -> None:
     busy = SessionResponse(error="x", error_kind="overloaded", retryable=True)
     assert [retry.wait(tries, busy) for tries in (1, 2, 3, 4)] == [1.0, 3.0, 9.0, None]
     assert retry.wait(1, SessionResponse(error="x", error_kind="request")) is None
-    assert retry.wait(1, busy.model_copy(update={"resets_at": 0.0})) == 0.0
+    lifted = busy.model_copy(update={"resets_at": time.time() + 60})
+    assert retry.wait(1, lifted) == pytest.approx(60, abs=5)
+    assert retry.wait(1, busy.model_copy(update={"resets_at": 1.0})) == 1.0  # it was lifted long ago
     wrong: dict[str, Any]
     for wrong in ({"tries": 0}, {"first": -1}, {"factor": 0.5}):
         with pytest.raises(ValueError, match="at least"):
             Retry(**wrong)
 
 
-async def test_what_cannot_be_afforded_is_not_sent(real: Real) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_what_cannot_be_afforded_is_not_sent(real: Real, at_once: int) -> None:
     asked = Asked()
     options = real.options(asked)
     (first,) = await ask_all(["zero"], options).pipe(ops.to_list())
@@ -122,12 +128,12 @@ async def test_what_cannot_be_afforded_is_not_sent(real: Real) -> None:
     assert cost
     prompts = [f"prompt {number}" for number in range(8)]
     budget = 2.5 * cost
-    seen = await ask_all(prompts, options, at_once=1, max_budget_usd=budget).pipe(ops.to_list())
+    seen = await ask_all(prompts, options, at_once=at_once, max_budget_usd=budget).pipe(ops.to_list())
     sent = [answer for answer in seen if answer.tries]
     unsent = [answer for answer in seen if not answer.tries]
     spent = sum(answer.response.metadata.cost_usd or 0.0 for answer in sent)
     assert len(seen) == 8
-    assert budget <= spent <= budget + cost * 1.5
+    assert budget <= spent <= budget + at_once * cost * 1.1  # what was running
     assert {answer.response.error_kind for answer in unsent} == {"budget"}
     assert len(asked.prompts) == 1 + len(sent) < 8
 
@@ -162,6 +168,79 @@ async def test_a_journal_that_is_none_or_in_use(tmp_path: Path) -> None:
     assert journal.read_text() == "no journal\n"
     with pytest.raises(RxccError, match="Cannot open"):
         await ask_all(["one"], journal=tmp_path / "no" / "run.jsonl")
+
+
+async def test_a_journal_has_one_writer(real: Real, tmp_path: Path) -> None:
+    asked = Asked(slow=[reply("a ").hang()])
+    options, journal = real.options(asked), tmp_path / "run.jsonl"
+    first = ask_all(["slow"], options, journal=journal)
+    begun = asyncio.Event()
+    first.started.subscribe(lambda turn: begun.set())
+    first.subscribe()
+    await begun.wait()
+    with pytest.raises(RxccError, match="another program"):
+        await ask_all(["slow"], options, journal=journal)
+    await first.interrupt()
+
+
+async def test_a_journal_that_cannot_be_written_costs_no_answer(
+    real: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rxccsdk.many.journal.os.fsync", full)
+    (answer,) = await ask_all(["one"], real.options(Asked()), journal=tmp_path / "run.jsonl").pipe(
+        ops.to_list()
+    )
+    assert answer.response.content == "It is one."
+    assert "No space left" in answer.response.warnings[-1]
+    assert "the journal cannot be written" in caplog.text
+
+
+@pytest.mark.usefixtures("no_leftovers")
+async def test_a_cli_that_died_while_it_waited_is_not_used(real: Real) -> None:
+    """The next session is open already when its CLI is killed: another one takes its place."""
+    asked = Asked()
+    answers = ask_all(["one", "two", "three"], real.options(asked), at_once=1)
+    seen: list[Answer] = []
+
+    def kill_the_next(answer: Answer) -> None:
+        seen.append(answer)
+        for task in answers._pool._opening:
+            if task.done() and (pid := task.result().pid) is not None:
+                os.kill(pid, signal.SIGKILL)
+
+    answers.subscribe(kill_the_next)
+    assert len(await answers.pipe(ops.to_list())) == 3
+    contents = {answer.response.content or answer.response.error_kind for answer in seen}
+    assert contents <= {"It is one.", "It is two.", "It is three.", "crashed"}
+    assert asked.prompts["one"] == 1
+    assert max(asked.prompts.values()) == 1
+
+
+@pytest.mark.usefixtures("no_leftovers")
+async def test_a_session_that_breaks_costs_the_others_nothing(real: Real) -> None:
+    asked = Asked(breaks=[reply("A beginning. ").hang()])
+    answers = ask_all(["breaks", "one", "two"], real.options(asked), at_once=2, retry=Retry(first=0.01))
+
+    def watch(turn: Turn) -> None:
+        if turn.prompt == "breaks":
+            turn.pipe(cc.tap_text(lambda text: kill(turn))).subscribe(on_error=lambda _: None)
+
+    def kill(turn: Turn) -> None:
+        session = turn._session
+        assert isinstance(session, ClaudeSession)
+        assert session.pid is not None
+        os.kill(session.pid, signal.SIGKILL)
+
+    answers.started.subscribe(watch)
+    seen = {str(answer.prompt): answer for answer in await answers.pipe(ops.to_list())}
+    assert seen["breaks"].response.error_kind == "crashed"
+    assert seen["breaks"].response.content.startswith("A ")
+    assert seen["breaks"].tries == 1  # what happened to it nobody knows: it is not sent again
+    assert seen["one"].response.content == "It is one."
+    assert seen["two"].response.content == "It is two."
 
 
 @pytest.mark.usefixtures("no_leftovers")

@@ -33,8 +33,8 @@ class Retry:
         """Return how many seconds to wait after so many tries; `None` where it is not sent again."""
         if tries >= self.tries or not response.retryable:
             return None
-        if response.resets_at is not None:
-            return max(0.0, response.resets_at - time())
+        if response.resets_at is not None and (until := response.resets_at - time()) > 0:
+            return until
         return float(self.first * self.factor ** (tries - 1))
 
 

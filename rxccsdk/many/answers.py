@@ -301,7 +301,7 @@ class Answers(Hot[Answer]):
         if self._journal is not None and answer.tries:
             try:
                 self._journal.write(answer, self._keys[answer.index], cost)
-            except OSError as error:
+            except (OSError, ValueError, TypeError) as error:
                 _log.error("the journal cannot be written; the answers go on", exc_info=error)
                 answer.response.warnings.append(f"not in the journal: {error}")
         self._send(answer)
