@@ -304,4 +304,5 @@ def main() -> None:
     app(prog_name="rxccsdk")  # also for python -m rxccsdk
 
 
-from rxccsdk.cli import batch as batch  # noqa: E402 - a command of its own, which needs what is above
+from rxccsdk.cli import batch as batch  # noqa: E402 - commands of their own, which need what is above
+from rxccsdk.cli import exporting as exporting  # noqa: E402

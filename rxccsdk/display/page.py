@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rxccsdk.display.ansi import encode, encode_renderable
 from rxccsdk.display.jobs import guard
-from rxccsdk.display.region import Region
+from rxccsdk.display.region import Region, RowSource
 from rxccsdk.display.rows import rows
 from rxccsdk.display.writers import Writer
 
@@ -77,6 +77,19 @@ class Page(Protocol):
         """Add anything rich can show."""
 
 
+class Place(Protocol):
+    """What a page needs of a `Region`."""
+
+    @property
+    def width(self) -> int: ...
+    def add(self, source: RowSource) -> None: ...
+    def remove(self, source: RowSource) -> None: ...
+    def write(self, *lines: str) -> None: ...
+    def flush(self) -> None: ...
+    def signal(self, sequence: str) -> None: ...
+    def paused(self, question: str = "") -> contextlib.AbstractContextManager[None]: ...
+
+
 class TerminalPage:
     """A terminal. What stands goes into its scrollback; what is open, and the progress lines, are live rows.
 
@@ -85,6 +98,7 @@ class TerminalPage:
         footer: gives the progress lines, no wider than it is told.
         make_writer: makes what renders one text.
         paint_every: seconds between two paintings; 0 paints only when something stands.
+        region: where it goes; `None` takes the one of the console's terminal.
     """
 
     def __init__(
@@ -93,19 +107,21 @@ class TerminalPage:
         footer: Callable[[int], Sequence[Text]],
         make_writer: Callable[[], Writer],
         paint_every: float,
+        region: Place | None = None,
     ) -> None:
         self._console = console
         self._footer = footer
         self._make_writer = make_writer
         self._every = paint_every
-        self._region = Region.on(console, paint_every)
+        self._given = region
+        self._region: Place = region or Region.on(console, paint_every)
         self._open: dict[Speaker, tuple[int, Writer]] = {}
         self._peeks: dict[Speaker, tuple[int, str]] = {}
         self._gap = False  # a blank line belongs before the next line
         self._is_empty = True
 
     def start(self) -> None:
-        self._region = Region.on(self._console, self._every)
+        self._region = self._given or Region.on(self._console, self._every)
         self._region.add(self)
 
     def stop(self) -> None:
