@@ -134,6 +134,58 @@ async def test_a_fork_of_a_fork_and_of_a_session_that_was_resumed(real: Real) ->
                 assert turn.response.content == "one two three branch"
 
 
+async def test_a_fork_goes_on_from_before_the_conversation_was_cleared(real: Real) -> None:
+    async with real(knows) as session:
+        (one,) = await prompted(session, "one")
+        first = session.session_id
+        await prompted(session, "two")
+        await session.query("/clear", stream=False)
+        (three,) = await prompted(session, "three")
+        assert session.session_id != first
+        for turn, known in ((one, "one branch"), (three, "three branch")):
+            async with session.at(turn).fork() as branch:
+                (answer,) = await prompted(branch, "branch")
+                assert answer.response.content == known
+
+
+async def test_what_was_compacted_is_no_place_to_go_on_from(real: Real) -> None:
+    async with real(knows) as session:
+        before = await prompted(session, "one", "two")
+        compaction = session.stream("/compact")
+        response = await compaction.pipe(cc.to_response())
+        assert response.error is None
+        for turn in before:
+            with pytest.raises(ControlError, match="compacted since"):
+                session.at(turn).fork()
+        (three,) = await prompted(session, "three")
+        for turn, known in ((compaction, "branch"), (three, "three branch")):
+            async with session.at(turn).fork() as branch:
+                (answer,) = await prompted(branch, "branch")
+                assert answer.response.content == known
+
+
+async def test_a_fork_outlives_its_session_and_an_interrupt(real: Real) -> None:
+    wait = {"command": "for i in $(seq 60); do sleep 1; done", "description": "wait"}
+    script = [
+        reply("I begin. ").tool("Bash", wait),
+        reply("Branched."),
+    ]
+    async with real(script, allowed_tools=["Bash"]) as session:
+        turn = session.stream("prompt one")
+        async with turn:
+            async for chunk in turn:
+                if isinstance(chunk, rxccsdk.ToolUseChunk):
+                    break
+        assert turn.status == "interrupted"
+    assert session.status == "closed"
+    async with session.at(turn).fork() as branch:
+        (answer,) = await prompted(branch, "branch")
+        assert answer.response.content == "Branched."
+    messages = str(real.api.requests[-1].messages)
+    assert "prompt one" in messages
+    assert "I begin." in messages
+
+
 async def test_files_go_back_with_the_conversation(real: Real) -> None:
     if real.backend == "claude-agent-sdk":
         given: Any = ClaudeAgentOptions(enable_file_checkpointing=True)

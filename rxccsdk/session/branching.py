@@ -96,8 +96,9 @@ class Place:
             A session that is not open yet, with the same options; it writes no cassette.
 
         Raises:
-            ControlError: the turn is none of this session's, was not sent or is not over; or a recording
-                played it. When the session opens: the files cannot be put back.
+            ControlError: the turn is none of this session's, was not sent or is not over; the conversation
+                was compacted since; or a recording played it. When the session opens: the files cannot be
+                put back.
 
         Example:
             async with session.at(turn).fork() as branch:
@@ -110,8 +111,13 @@ class Place:
             raise ControlError("Only from a turn that is over can a session go on.")
         if session.pid is None or session.session_id is None:
             raise ControlError("A recording cannot be continued: it has no conversation that the CLI knows.")
-        place = turn._last_message or turn.uuid
-        branch = type(session)(continued(session.options, session.session_id, place))
+        mark = turn._mark
+        if mark.is_lost:
+            raise ControlError(
+                "The conversation was compacted since: the CLI has only a summary of this turn."
+            )
+        conversation = mark.session_id or session.session_id
+        branch = type(session)(continued(session.options, conversation, mark.message or turn.uuid))
         following = session._exchange.prompts[turn.index + 1 : turn.index + 2]
         if rewind_files and following:
 

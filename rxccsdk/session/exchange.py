@@ -257,7 +257,7 @@ class Exchange:
         arrived, self._arrived = self._arrived, []
         interrupted = self._interruption.end()
         assert turn is not None, "only a turn that was begun ends"
-        turn._last_message, result = event.last_message, event.result
+        turn._mark, result = event.mark, event.result
         if result is not None:
             aborted = (result.terminal_reason or "").startswith("aborted")
             stopped = aborted or (interrupted and result.is_error)

@@ -25,6 +25,7 @@ from rxccsdk.text.flow import Source
 from rxccsdk.text.leave import iterate
 from rxccsdk.text.replay import Cursor
 from rxccsdk.text.sink import Failures, Sink
+from rxccsdk.wire.events import Mark
 
 _log = logging.getLogger("rxccsdk")
 
@@ -38,13 +39,11 @@ _SLICE = 0.01  # seconds that one subscriber reads before the others and the loo
 
 
 class Turn(Source[Chunk], Steering):
-    """An Observable of the chunks that answer one prompt.
+    """An Observable of the chunks that answer one prompt, made by `ClaudeSession.stream` or `rxccsdk.ask`.
 
     The prompt is sent at the first subscription, once. Each subscriber reads the turn's log from its first
     chunk, whenever it subscribes, at its own pace. When the last one leaves before the end, the turn is
     interrupted. `async for chunk in turn` and `await turn.pipe(...)` are subscriptions like any other.
-
-    A turn is made by `ClaudeSession.stream` or `rxccsdk.ask`.
 
     Attributes:
         prompt: what is asked.
@@ -72,7 +71,7 @@ class Turn(Source[Chunk], Steering):
         self.uuid: str | None = None
         self.started_at: float | None = None
         self._follower: Turn | None = None  # the turn of a message that came too late for this one
-        self._last_message: str | None = None  # of its conversation, by uuid
+        self._mark = Mark()  # where it ended in its conversation
         self._before_end: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._conductor = conductor

@@ -340,9 +340,7 @@ class Connection:
             result, because = None, ("interrupted", "The turn was interrupted before it began.")
             if frame.get("type") == "result":
                 because = ("execution", f"The CLI's result could not be read: {frame}")
-        ended = TurnEnded(
-            turn, result, because, self._router.last_message, self._dialogue.steers.begin_next()
-        )
+        ended = TurnEnded(turn, result, because, self._router.mark, self._dialogue.steers.begin_next())
         if ended.next is not None:
             self.begin(ended.next.uuid, now)
         return ended

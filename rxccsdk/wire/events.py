@@ -8,6 +8,21 @@ from rxccsdk.chunks import Chunk, Frame, ResultChunk
 from rxccsdk.wire.steering import Message, State
 
 
+@dataclass(slots=True)
+class Mark:
+    """Where a turn ended in its conversation: the CLI can go on from there.
+
+    Attributes:
+        session_id: the session whose conversation that is; `None` until a message of it has come.
+        message: the uuid of the turn's last message; `None` until then.
+        is_lost: the conversation was compacted since; the CLI knows a summary in its place.
+    """
+
+    session_id: str | None = None
+    message: str | None = None
+    is_lost: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
     """The CLI has taken up the running turn's prompt."""
@@ -22,14 +37,14 @@ class TurnEnded:
     Attributes:
         result: its last chunk; `None` where the CLI dropped the prompt, or its result could not be read.
         because: where there is no result, the response's `error_kind` and the error in words.
-        last_message: the uuid of the last message of its conversation, by which the CLI can go on from there.
+        mark: where it ended in its conversation.
         next: the message that came too late for it: the connection has begun a turn of its own for it.
     """
 
     turn: int
     result: ResultChunk | None
-    because: tuple[str, str] | None = None
-    last_message: str | None = None
+    because: tuple[str, str] | None
+    mark: Mark
     next: Message | None = None
 
 

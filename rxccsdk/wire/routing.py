@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rxccsdk.chunks import TASK_ENDS, Frame
+from rxccsdk.wire.events import Mark
 from rxccsdk.wire.steering import named_prompts
 from rxccsdk.wire.system import OWN_OUTPUT
 
@@ -35,7 +36,7 @@ class Router:
         started: the CLI has taken up the prompt.
         ended: set by `route` when the frame it was just given ended the turn.
         background: the tool calls whose agents or commands run in the background.
-        last_message: the uuid of the newest message of the main agent's conversation in the turn.
+        mark: where the turn is in the main agent's conversation.
         is_guess: the CLI names no prompts, and a turn of its own came in between: what is whose is a guess.
     """
 
@@ -45,8 +46,9 @@ class Router:
     ended: bool = False
     background: set[str] = field(default_factory=set)
     is_guess: bool = False
-    last_message: str | None = None
+    mark: Mark = field(default_factory=Mark)
     _uuid: str = ""
+    _marks: list[Mark] = field(default_factory=list)  # of the turns before, as far as the CLI knows them
     _joined: set[str] = field(default_factory=set)  # the messages that the turn has taken up
     _prompted: bool = False  # before the first prompt the CLI has nothing of its own to do
     _names_prompts: bool | None = None  # whether this CLI does in its frames; None until that is known
@@ -62,7 +64,8 @@ class Router:
         self.turn, self._uuid, self.started, self.ended = turn, uuid, False, False
         self._prompted, self._completed, self._inits, self.is_guess = True, False, 0, False
         self._joined.clear()
-        self.last_message = None
+        self._marks.append(self.mark)
+        self.mark = Mark()
 
     def join(self, uuid: str) -> None:
         """Note that a message has become part of the running turn: a result that names it is the turn's."""
@@ -126,8 +129,8 @@ class Router:
             self._note_calls(frame, owner)
         elif kind == "user":
             owner = self._user(frame, owner)
-        if kind in ("assistant", "user") and owner is not None and isinstance(frame.get("uuid"), str):
-            self.last_message = frame["uuid"]
+        if kind in ("assistant", "user") and owner is not None:
+            self._note_message(frame.get("session_id"), frame.get("uuid"))
         return owner
 
     def _main(self) -> int | None:
@@ -183,6 +186,8 @@ class Router:
         if subtype == "session_state_changed":
             if frame.get("state") == "idle":
                 self.busy = False
+        elif subtype == "compact_boundary":
+            self._lose_marks()
         elif subtype == "init":
             uuids = named_prompts(frame)
             if self.turn is not None and self._uuid in uuids:
@@ -190,6 +195,18 @@ class Router:
             elif not uuids:
                 self._init_without_uuid()
         return self._main()
+
+    def _note_message(self, session_id: object, message: object) -> None:
+        if isinstance(session_id, str) and isinstance(message, str):
+            self.mark.session_id, self.mark.message = session_id, message
+
+    def _lose_marks(self) -> None:
+        """Note that the CLI has put a summary in the place of all that was said before."""
+        if self.turn is None:
+            self._marks.append(self.mark)
+        for mark in self._marks:
+            mark.is_lost = True
+        self._marks.clear()
 
     def _init_without_uuid(self) -> None:
         """Note that a turn begins: a prompt's in CLIs that do not name them, or one of the CLI's own."""
