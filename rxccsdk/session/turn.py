@@ -18,6 +18,7 @@ from rxccsdk.session.limits import Linger, limits
 from rxccsdk.session.log import Log
 from rxccsdk.session.prompt import Prompt
 from rxccsdk.session.response import SessionResponse
+from rxccsdk.session.since import Resumable
 from rxccsdk.session.steering import Steering
 from rxccsdk.session.structure import put_parsed
 from rxccsdk.text.clock import Moment, call_on, running_loop
@@ -38,7 +39,7 @@ _RAISED = "a subscriber of a turn raised; the turn goes on"
 _SLICE = 0.01  # seconds that one subscriber reads before the others and the loop have their turn
 
 
-class Turn(Source[Chunk], Steering):
+class Turn(Source[Chunk], Steering, Resumable):
     """An Observable of the chunks that answer one prompt, made by `ClaudeSession.stream` or `rxccsdk.ask`.
 
     The prompt is sent at the first subscription, once. Each subscriber reads the turn's log from its first
