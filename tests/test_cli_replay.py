@@ -15,7 +15,9 @@ import pytest
 
 from rxccsdk import ClaudeSession, SessionOptions, cassettes
 from rxccsdk.testing import ScriptedCli, result_frame, text_turn
+from rxccsdk.transport.player import CassettePlayer
 from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, environment, heed_ctrl_c, here, run, terminal
+from tests.desk import Desk
 
 REPLAY = [*COMMAND, "replay"]
 ANSWER, AGENT = str(cassettes.ANSWER), str(cassettes.AGENT)
@@ -163,3 +165,99 @@ def test_sigterm_ends_it_cleanly() -> None:
         shown.process.send_signal(signal.SIGTERM)
         assert shown.end() == 143
         assert "Traceback" not in shown.output
+
+
+# -- keys ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_turns(tmp_path: Path) -> Path:
+    """A recording of three turns, each with a pause of half a minute in it."""
+    lines = [json.dumps({"rxccsdk_cassette": 1, "sdk": "claude-agent-sdk"})]
+    at = 0.0
+    for number, word in enumerate(("one", "two", "three")):
+        prompt = {"type": "user", "uuid": str(number), "message": {"role": "user", "content": f"say {word}"}}
+        lines.append(json.dumps({"t": at, "out": prompt}))
+        first, *rest = text_turn(f"{word} begins, {word} ends.", pieces=[f"{word} begins, ", f"{word} ends."])
+        frames = [first, *rest]
+        half = next(i for i, frame in enumerate(frames) if f"{word} ends" in json.dumps(frame))
+        for frame in frames[:half]:
+            lines.append(json.dumps({"t": at + 0.1, "in": frame}))
+        at += 30.0
+        for frame in frames[half:]:
+            lines.append(json.dumps({"t": at, "in": frame}))
+        at += 0.5
+    tape = tmp_path / "slow.jsonl"
+    tape.write_text("\n".join(lines) + "\n")
+    return tape
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Any:
+    desks: list[Desk] = []
+
+    def start(tape: Path, *arguments: str) -> Desk:
+        desks.append(Desk(tmp_path, *REPLAY, str(tape), *arguments, size=(90, 40)))
+        return desks[-1]
+
+    yield start
+    for desk in desks:
+        desk.close()
+
+
+def test_left_and_right_go_from_turn_to_turn(watch: Any, slow_turns: Path) -> None:
+    desk = watch(slow_turns)
+    desk.see("one begins,")
+    desk.see("space pauses")
+    desk.press("\x1b[C")
+    desk.see("one begins, one ends.")
+    desk.see("two begins,")
+    desk.press("\x1b[D")
+    desk.wait(lambda: desk.screen.text().count("> say one") == 2, "the first one again")
+    desk.press("q")
+    assert desk.end() == 0
+    assert "three" not in desk.screen.text()
+    assert desk.modes_now() == desk.modes
+
+
+def test_up_and_down_change_the_speed(watch: Any, slow_turns: Path) -> None:
+    desk = watch(slow_turns)
+    desk.see("one begins,")
+    desk.press("-")
+    desk.see("0.5x")
+    desk.press("\x1b[A" * 9)
+    desk.see("64x")
+    assert desk.end() == 0
+    assert "three ends." in desk.screen.text()
+
+
+def test_space_pauses_and_goes_on(watch: Any, slow_turns: Path) -> None:
+    desk = watch(slow_turns, "--max-idle", "1.5")
+    desk.see("one begins,")
+    desk.press(" ")
+    desk.see("paused")
+    desk.press(" ")
+    desk.see("▶ 1x")
+    assert desk.end() == 0
+    assert "three ends." in desk.screen.text()
+
+
+async def test_no_pause_is_longer_than_wanted(slow_turns: Path) -> None:
+    player = CassettePlayer(slow_turns, 1.0, max_idle=0.2)
+    session = ClaudeSession()
+    session._make_transport = lambda: player
+    loop = asyncio.get_running_loop()
+    async with session:
+        began = loop.time()
+        player.speed = 2.0
+        response = await session.query("go", stream=False)
+        assert response.content == "one begins, one ends."
+        assert loop.time() - began < 15
+        playing = asyncio.ensure_future(session.query("go", stream=False))
+        await asyncio.sleep(0.01)
+        player.pause()
+        player.pause()
+        await asyncio.sleep(0.5)
+        assert not playing.done()
+        player.resume()
+        assert (await playing).content == "two begins, two ends."

@@ -220,6 +220,10 @@ def replay(
     turn: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only this turn, counted from 1.")
     ] = None,
+    max_idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", callback=positive, help="No pause is longer than this."),
+    ] = None,
     markdown: AsMarkdown = Markdown.rendered,
     tools: ShownTools = Tools.brief,
     thinking: ShownThinking = Thinking.line,
@@ -229,14 +233,15 @@ def replay(
 ) -> None:
     """Play a recorded session again, at its own pace. Needs no account and no network.
 
-    It is shown as it was when it was recorded: live on a terminal, the answer alone in a pipe or a file.
+    It is shown as it was when it was recorded: live on a terminal, the answer alone in a pipe or a file. On a
+    terminal space pauses, up and down change the speed, left and right go from turn to turn, q ends it.
     """
     from rxccsdk.cli import replaying
     from rxccsdk.cli.running import finish, run
 
     shown = {"markdown": markdown.value, "plain": plain, "tools": tools.value, "thinking": thinking.value}
     make_view = _chooser(quiet, as_json, **shown)
-    finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending)))
+    finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending, max_idle)))
 
 
 @app.command(

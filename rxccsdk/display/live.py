@@ -19,7 +19,7 @@ from rxccsdk.display.plain_page import PlainPage
 from rxccsdk.display.progress import ProgressLine
 from rxccsdk.display.running import Running
 from rxccsdk.display.story import Detail, Story, Thinking, Tools
-from rxccsdk.display.typing import TypedLines
+from rxccsdk.display.typing import Keyboard, Keys, TypedLines
 from rxccsdk.display.wording import one_line
 from rxccsdk.display.writers import MarkdownWriter, SourceWriter
 from rxccsdk.text.harmless import harmless
@@ -104,7 +104,7 @@ class LiveDisplay:
         )
         self._stories: dict[str, Story] = {}
         self._asking = asyncio.Lock()
-        self._typing: TypedLines | None = None
+        self._typing: Keyboard | None = None
 
     def __enter__(self) -> LiveDisplay:
         self._safely(self._page.start)
@@ -160,10 +160,26 @@ class LiveDisplay:
         Raises:
             EOFError: standard input is no terminal.
         """
-        self._typing = TypedLines()
+        async for line in self._read(TypedLines()):
+            yield line
+
+    async def keys(self, status: Callable[[], str]) -> AsyncIterator[str]:
+        """Yield each key that is pressed: "left", "right", "up", "down", or its character.
+
+        Args:
+            status: what the live row says meanwhile.
+
+        Raises:
+            EOFError: standard input is no terminal.
+        """
+        async for key in self._read(Keys(status)):
+            yield key
+
+    async def _read(self, keyboard: Keyboard) -> AsyncIterator[str]:
+        self._typing = keyboard
         try:
-            async for line in self._typing.lines():
-                yield line
+            async for item in keyboard.items():
+                yield item
         finally:
             self._typing = None
 

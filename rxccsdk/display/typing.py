@@ -1,4 +1,4 @@
-"""Lines that are typed while the display paints: the terminal does not echo them, a live row shows them."""
+"""What is typed while the display paints: the terminal does not echo it, a live row shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import codecs
 import os
 import sys
 import termios
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import regex
@@ -19,15 +19,17 @@ from rxccsdk.display.terminal import LOCAL_FLAGS, attributes_of
 from rxccsdk.text.harmless import harmless
 
 _SEQUENCE = regex.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # arrows and the like
+_KEY = regex.compile(r"\x1b(?:\[|O)[0-9;]*[ -/]*[@-~]|\X")
+_ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _LAST_WORD = regex.compile(r"\S*\s*$")
 _LONGEST = 10_000  # characters of one line
 _LOOK_AGAIN = 0.5  # seconds between two looks at whether we are in the foreground again
 
 
-class TypedLines:
-    """What is typed on standard input, line by line, while somebody iterates.
+class Keyboard:
+    """Takes keys one by one from the terminal at standard input, while somebody iterates.
 
-    Keys come one by one meanwhile; Ctrl+C and Ctrl+Z stay what they are. Backspace, Ctrl+U and Ctrl+W edit.
+    Ctrl+C and Ctrl+Z stay what they are, and the terminal is given back however the program ends.
 
     Raises:
         EOFError: standard input is no terminal.
@@ -38,32 +40,29 @@ class TypedLines:
             raise EOFError("standard input is no terminal")
         self._descriptor = sys.stdin.fileno()
         self._loop = asyncio.get_running_loop()
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._items: asyncio.Queue[str | None] = asyncio.Queue()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._text = ""
         self._taken = False
         self._pauses = 0
         self._has_ended = False
 
     def row(self, width: int) -> Text:
-        """Return what is typed so far, its end where it is longer than the row."""
-        before = Text("› ", "bold cyan")
-        if not self._text:
-            return before.append("type, and Enter sends it to the agent"[: max(0, width - 3)], "dim not bold")
-        shown = Text(harmless(self._text), "default not bold")
-        while shown.cell_len > max(1, width - 3):
-            shown = shown[max(1, (shown.cell_len - width + 3) // 2) :]
-        return before.append(shown).append("▏", "dim")
+        """Return the live row."""
+        raise NotImplementedError
 
-    async def lines(self) -> AsyncIterator[str]:
-        """Yield each line; end with standard input."""
+    def press(self, data: str) -> None:
+        """Take what was typed; put what comes of it into `_items`."""
+        raise NotImplementedError
+
+    async def items(self) -> AsyncIterator[str]:
+        """Yield what is typed; end with standard input."""
         with guard:
             jobs.borrow(self)
             self.go_on()
         self._listen()
         try:
-            while (line := await self._lines.get()) is not None:
-                yield line
+            while (item := await self._items.get()) is not None:
+                yield item
         finally:
             self._has_ended = True
             self._loop.remove_reader(self._descriptor)
@@ -132,17 +131,38 @@ class TypedLines:
         if not data:
             self._has_ended = True
             self._loop.remove_reader(self._descriptor)
-            self._lines.put_nowait(None)
+            self._items.put_nowait(None)
             return
-        keys = _SEQUENCE.sub("", self._decoder.decode(data))
-        for key in regex.findall(r"\X", keys):
+        self.press(self._decoder.decode(data))
+
+
+class TypedLines(Keyboard):
+    """Lines: what is typed on standard input. Backspace, Ctrl+U and Ctrl+W edit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+
+    def row(self, width: int) -> Text:
+        """Return what is typed so far, its end where it is longer than the row."""
+        before = Text("› ", "bold cyan")
+        if not self._text:
+            return before.append("type, and Enter sends it to the agent"[: max(0, width - 3)], "dim not bold")
+        shown = Text(harmless(self._text), "default not bold")
+        while shown.cell_len > max(1, width - 3):
+            shown = shown[max(1, (shown.cell_len - width + 3) // 2) :]
+        return before.append(shown).append("▏", "dim")
+
+    def press(self, data: str) -> None:
+        """Take keys."""
+        for key in regex.findall(r"\X", _SEQUENCE.sub("", data)):
             self._press(key)
 
     def _press(self, key: str) -> None:
         if key in ("\r", "\n", "\r\n"):
             line, self._text = self._text, ""
             if line.strip():
-                self._lines.put_nowait(line)
+                self._items.put_nowait(line)
         elif key in ("\x7f", "\b"):
             self._text = "".join(regex.findall(r"\X", self._text)[:-1])
         elif key == "\x15":  # Ctrl+U
@@ -151,3 +171,26 @@ class TypedLines:
             self._text = _LAST_WORD.sub("", self._text)
         elif key == "\t" or key >= " ":
             self._text = (self._text + key)[:_LONGEST]
+
+
+class Keys(Keyboard):
+    """Keys, by their names: "left", "right", "up", "down", or the character.
+
+    Args:
+        status: what the live row says.
+    """
+
+    def __init__(self, status: Callable[[], str]) -> None:
+        super().__init__()
+        self._status = status
+
+    def row(self, width: int) -> Text:
+        """Return what it says."""
+        row = Text(harmless(self._status()), "dim")
+        row.truncate(width, overflow="ellipsis")
+        return row
+
+    def press(self, data: str) -> None:
+        """Take keys."""
+        for key in _KEY.findall(data):
+            self._items.put_nowait(_ARROWS.get(key[-1], key) if key.startswith("\x1b") else key)

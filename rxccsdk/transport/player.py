@@ -22,15 +22,21 @@ class CassettePlayer:
     Args:
         path: the cassette.
         speed: how many times faster than recorded.
+        max_idle: no pause is longer, in recorded seconds.
+
+    Attributes:
+        is_paused: it waits for `resume`.
     """
 
     session_id: str | None = None
     is_live = False
     pid: int | None = None
 
-    def __init__(self, path: Path, speed: float) -> None:
+    def __init__(self, path: Path, speed: float, max_idle: float = float("inf")) -> None:
+        self.is_paused = False
         self._path = path
         self._speed = speed
+        self._max_idle = max_idle
         self._tape: Cassette | None = None
         self._turns_sent = 0
         self._now = 0.0
@@ -93,9 +99,7 @@ class CassettePlayer:
         if frame.get("type") == "user":
             self._play_turn()
         elif request.get("subtype") == "interrupt":
-            self._hurrying = True
-            if self._step is not None:
-                self._play_on()
+            self.hurry()
         elif request:
             asyncio.get_running_loop().call_soon(self._refuse, str(frame.get("request_id")))
 
@@ -117,6 +121,45 @@ class CassettePlayer:
     async def close(self) -> None:
         """Stop playing."""
         self._stop()
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than recorded it plays."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._set_the_clock()
+        self._speed = speed
+        self._go_on()
+
+    def pause(self) -> None:
+        """Play nothing until `resume`."""
+        self._set_the_clock()
+        self.is_paused = True
+        self._stop()
+
+    def resume(self) -> None:
+        """Play on."""
+        self.is_paused = False
+        self._set_the_clock()
+        self._go_on()
+
+    def hurry(self) -> None:
+        """Let what is left of the turn come at once."""
+        self._hurrying, self.is_paused = True, False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._ahead and not self.is_paused:
+            self._play_on()
+
+    def _set_the_clock(self) -> None:
+        """Count from here: what is still to come keeps its distance."""
+        loop = asyncio.get_running_loop()
+        if not self.is_paused and self._started_at:
+            self._recorded_at += (loop.time() - self._started_at) * self._speed
+        self._started_at = loop.time()
 
     def _play_turn(self) -> None:
         assert self._tape is not None
@@ -144,6 +187,10 @@ class CassettePlayer:
         if not self._ahead:
             self._step = loop.call_soon(self._end)
             return
+        if self.is_paused and not self._hurrying:
+            return
+        idle = self._ahead[0][0] - max(self._now, self._recorded_at)
+        self._recorded_at += max(0.0, idle - self._max_idle)
         due = self._started_at + (self._ahead[0][0] - self._recorded_at) / self._speed
         if self._hurrying or due <= loop.time():
             self._step = loop.call_soon(self._play_next)
