@@ -194,3 +194,33 @@ def test_an_out_file_that_is_something_else(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "line 1: not a line of a journal" in done.stderr
     assert out.read_text() == "Once upon a time\n"
+
+
+def test_several_prompts_of_ask(serve: Any, tmp_path: Path, backend: str) -> None:
+    serve(Api())
+    done = run(*COMMAND, "ask", "--each", "one", "bad", "-", "--backend", backend, stdin="two\n")
+    assert done.returncode == 1, done.stderr
+    texts = done.stdout.split("## ")
+    assert texts[1] == "one\n\nIt is one.\n\n"
+    assert texts[2].startswith("bad\n\n")
+    assert texts[3] == "two\n\nIt is two.\n\n"
+    assert "✗ 2 bad" in done.stderr
+    assert "2 of 3 done · 1 failed" in done.stderr
+
+
+def test_several_prompts_of_ask_on_a_terminal(serve: Any) -> None:
+    api = Api("two")
+    serve(api)
+    with terminal(*COMMAND, "ask", "--each", "one", "two") as screen:
+        screen.read_until("It is one.")
+        screen.read_until("1 running")
+        api.release.set()
+        assert screen.end() == 0
+        assert "2 of 2 done" in screen.words
+        assert screen.words.index("## one") < screen.words.index("## two") < screen.words.index("So it is.")
+
+
+def test_what_each_excludes() -> None:
+    done = here("ask", "--each", "--json", "one")
+    assert done.returncode == 2
+    assert "--each excludes" in done.stderr

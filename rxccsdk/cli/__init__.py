@@ -130,6 +130,9 @@ def ask(
             help="Give up when nothing comes for so long; tools may take their time.",
         ),
     ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="Each PROMPT is one of its own: ask them beside each other.")
+    ] = False,
     steer: Annotated[
         bool, typer.Option("--steer", help="Send each line that is typed meanwhile to the agent.")
     ] = False,
@@ -161,6 +164,7 @@ def ask(
     Examples:
       rxccsdk ask "What does this project do?"
       rxccsdk ask --allowed-tools Edit,Bash "Make the tests pass"
+      rxccsdk ask --each "What is in src?" "What is in docs?"
       git diff | rxccsdk ask --quiet "A commit message for this:" - > message
     """
     from rxccsdk.cli import asking
@@ -169,7 +173,7 @@ def ask(
 
     # Somebody is there to be asked, and to look on.
     is_watched = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
-    talks = is_watched and not (quiet or as_json)
+    talks = is_watched and not (quiet or as_json or each)
 
     def options() -> SessionOptions:
         return SessionOptions(
@@ -204,7 +208,16 @@ def ask(
     if resume is not None and go_on:
         raise typer.BadParameter("--resume and --continue exclude each other.")
 
+    if each and (record or resume or go_on or steer or as_json or stall):
+        words = "--each excludes --record, --resume, --continue, --steer, --json and --stall."
+        raise typer.BadParameter(words)
+
     def start() -> int:
+        if each:
+            from rxccsdk.cli.many import ask_each
+
+            texts = [asking.read_prompt([word]) for word in prompt or ("-",)]
+            return run(lambda ending: ask_each(texts, options(), plain, ending))
         text = asking.read_prompt(prompt)
         return run(lambda ending: asking.ask(text, options(), make_view, stall, ending, steer=steer))
 

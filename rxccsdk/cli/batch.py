@@ -98,7 +98,7 @@ def batch(
             journal=out,
         )
         return run(
-            lambda ending: many.answer(answers, len(found), options.backend, max_budget_usd, plain, ending)
+            lambda ending: many.show(answers, len(found), options.backend, max_budget_usd, plain, ending)
         )
 
     finish(start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from rxccsdk import operators as cc
 from rxccsdk.chunks import Chunk
 from rxccsdk.cli.asking import Login, check_backend
 from rxccsdk.cli.codes import BAD_TURN, NOT_READY, SUCCESS, USAGE, CommandError
-from rxccsdk.cli.output import LogNotes
+from rxccsdk.cli.output import LogNotes, Output
 from rxccsdk.cli.running import Ending
 from rxccsdk.display.progress_table import ProgressTable
 from rxccsdk.many.answer import Answer
-from rxccsdk.many.answers import Answers
+from rxccsdk.many.answers import Answers, ask_all
+from rxccsdk.session.options import SessionOptions
 from rxccsdk.session.prompt import Prompt, checked_prompt
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.harmless import harmless
 from rxccsdk.text.leave import finished
+from rxccsdk.text.wording import one_line
 
 
 def read_prompts(file: Path) -> list[Prompt]:
@@ -58,8 +62,48 @@ def _prompt(value: Any) -> Prompt:
     return checked_prompt(value)
 
 
-async def answer(
-    answers: Answers, total: int, backend: str, budget: float | None, plain: bool, ending: Ending
+async def ask_each(prompts: Sequence[Prompt], options: SessionOptions, plain: bool, ending: Ending) -> int:
+    """Ask some prompts beside each other, print their answers in their order, and give the exit code.
+
+    Args:
+        prompts: what is asked.
+        options: what to start each session with; the budget is of all together.
+        plain: no live rows.
+        ending: ends it early.
+
+    Raises:
+        RxccError: there is no CLI.
+        CommandError: there is no login, or the answers cannot be printed.
+    """
+    budget = options.max_budget_usd
+    answers = ask_all(prompts, options.model_copy(update={"max_budget_usd": None}), max_budget_usd=budget)
+    output, waiting = Output(lambda: ending.stop(0)), dict[int, Answer]()
+    clean = harmless if sys.stdout.isatty() else str
+    following = 0
+
+    def tell(answer: Answer) -> None:
+        nonlocal following
+        waiting[answer.index] = answer
+        while (first := waiting.pop(following, None)) is not None:
+            following += 1
+            output.write(clean(f"## {_words(first.prompt)}\n\n{first.response.content.rstrip()}\n\n"))
+
+    code = await show(answers, len(prompts), options.backend, budget, plain, ending, tell)
+    for answer in sorted(waiting.values(), key=lambda answer: answer.index):  # one before was interrupted
+        following = answer.index
+        tell(answer)
+    output.check()
+    return code
+
+
+async def show(
+    answers: Answers,
+    total: int,
+    backend: str,
+    budget: float | None,
+    plain: bool,
+    ending: Ending,
+    tell: Callable[[Answer], object] = lambda answer: None,
 ) -> int:
     """Ask, show how it stands, and give the exit code.
 
@@ -70,6 +114,7 @@ async def answer(
         budget: for the table.
         plain: no live rows.
         ending: ends it early.
+        tell: gets each answer.
 
     Raises:
         RxccError: there is no CLI, or the file of the answers cannot be used.
@@ -98,6 +143,7 @@ async def answer(
         known, failed, unsent = known + is_known, failed + (not answer.response.success), unsent + is_unsent
         label = _label(answer.index, answer.prompt)
         table.end(label, answer.response, line=not is_known and not is_unsent)
+        tell(answer)
 
     with table, LogNotes(table):
         answers.started.subscribe(begin)
@@ -113,5 +159,9 @@ async def answer(
 
 
 def _label(index: int, prompt: Prompt) -> str:
+    return f"{index + 1} {_words(prompt)}"
+
+
+def _words(prompt: Prompt) -> str:
     words = prompt if isinstance(prompt, str) else next((b["text"] for b in prompt if "text" in b), "")
-    return f"{index + 1} {words}"
+    return one_line(words)
