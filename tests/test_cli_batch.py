@@ -213,7 +213,7 @@ def test_several_prompts_of_ask_on_a_terminal(serve: Any) -> None:
     serve(api)
     with terminal(*COMMAND, "ask", "--each", "one", "two") as screen:
         screen.read_until("It is one.")
-        screen.read_until("1 running")
+        assert api.all_held.wait(30)
         api.release.set()
         assert screen.end() == 0
         assert "2 of 2 done" in screen.words
