@@ -46,9 +46,16 @@ def by_index(answers: list[Answer]) -> dict[int, str]:
 
 @pytest.mark.usefixtures("no_leftovers")
 async def test_each_prompt_has_its_answer(real: Real) -> None:
-    asked = Asked()
+    asked, overlap = Asked(), threading.Event()
+
+    def answer(request: Request) -> Any:
+        replied = asked(request)
+        if asked.prompts.total() >= 2:
+            overlap.set()
+        return replied.until(overlap, mid_block=True)  # the first waits for the second
+
     prompts = ["one", "two", "three", "two"]
-    answers = ask_all(prompts, real.options(asked), at_once=2)
+    answers = ask_all(prompts, real.options(answer), at_once=2)
     begun: list[Turn] = []
     running: list[int] = []
 

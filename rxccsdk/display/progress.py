@@ -34,8 +34,8 @@ class ProgressLine(Standing):
         """Take the next chunk."""
         super().add(chunk)
         if isinstance(chunk, ResultChunk):
-            sizes = (count_of(usage, "contextWindow") for usage in (chunk.model_usage or {}).values())
-            self._window = max(sizes, default=0) or self._window
+            usages = [usage for usage in (chunk.model_usage or {}).values() if isinstance(usage, dict)]
+            self._window = max((count_of(u, "contextWindow") for u in usages), default=0) or self._window
 
     def render(self, width: int) -> Text:
         """Return the line, at most `width` cells long."""
