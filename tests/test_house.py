@@ -112,7 +112,7 @@ def test_importing_the_library_imports_no_sdk_and_nothing_only_some_need() -> No
     code = "import sys, rxccsdk; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in modules.stdout.split()}
-    on_use = {"anyio", "markdown_it", "psutil", "regex", "rich", "typer"}
+    on_use = {"IPython", "textual", "anyio", "markdown_it", "psutil", "regex", "rich", "typer"}
     assert not loaded & {"claude_code_sdk", "claude_agent_sdk", "mcp", *on_use}
 
 
