@@ -43,11 +43,13 @@ class Ending:
     Attributes:
         code: the exit code, once something asked for the end.
         turn: the turn or the turns that run; it is interrupted, and its end awaited.
+        on_ctrl_c: takes a Ctrl+C; where it returns false, that ends the command as it does any other.
     """
 
     def __init__(self) -> None:
         self.code: int | None = None
         self.turn: Stoppable | None = None
+        self.on_ctrl_c: Callable[[], bool] = lambda: False
         self.at_once = asyncio.Event()
         self._work: asyncio.Task[int] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -59,6 +61,8 @@ class Ending:
 
     def on_signal(self, number: int) -> None:
         """Take a signal."""
+        if number == signal.SIGINT and self.on_ctrl_c():
+            return
         if self.code is not None:
             self.at_once.set()
             return

@@ -78,7 +78,7 @@ def make_view(
         return JsonView(output, _beside(trouble_only=True))
     if sys.stdout.isatty():
         wanted = True if plain else None
-        display = LiveDisplay(Console(highlight=False), plain=wanted, permit=_flag, **shown)
+        display = LiveDisplay(Console(highlight=False), plain=wanted, permit=as_flag, **shown)
         return LiveView(display, on_closed)
     return AnswerView(output, _beside(trouble_only=False), settled=_is_file(sys.stdout))
 
@@ -94,7 +94,7 @@ def _beside(*, trouble_only: bool) -> LiveDisplay:
         detail = "trouble"
     plain = None if on_terminal and to_file else True
     console = Console(file=sys.stderr, highlight=False, stderr=True)
-    return LiveDisplay(console, plain=plain, detail=detail, permit=_flag)
+    return LiveDisplay(console, plain=plain, detail=detail, permit=as_flag)
 
 
 def _is_file(stream: Any) -> bool:
@@ -103,7 +103,7 @@ def _is_file(stream: Any) -> bool:
     return False
 
 
-def _flag(option: str, value: str) -> str:
+def as_flag(option: str, value: str) -> str:
     """Return how a command line sets an option."""
     return f"--{option.replace('_', '-')} {value}"
 

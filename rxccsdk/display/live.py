@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -87,6 +88,7 @@ class LiveDisplay:
         self.console = console or Console(highlight=False)
         self.plain = not is_capable(self.console) if plain is None else plain
         self.closed = False
+        self.half_typed = ""
         self.detail = detail
         self._permit = permit
         self._clock = clock
@@ -154,14 +156,28 @@ class LiveDisplay:
             with self._page.pause(f"{harmless(question).rstrip()} "), typing:
                 return await read_line()
 
-    async def typed(self) -> AsyncIterator[str]:
+    async def typed(self, on_escape: Callable[[], None] | None = None) -> AsyncIterator[str]:
         """Yield each line that is typed meanwhile; a live row shows what is typed so far.
+
+        What is typed and not sent when it is left is in `half_typed`.
+
+        Args:
+            on_escape: called at the Escape key.
 
         Raises:
             EOFError: standard input is no terminal.
         """
-        async for line in self._read(TypedLines()):
-            yield line
+        lines = TypedLines(on_escape)
+        try:
+            async for line in self._read(lines):
+                yield line
+        finally:
+            self.half_typed = lines.text
+
+    def copy(self, text: str) -> None:
+        """Give the terminal a text for its clipboard (OSC 52); not every terminal lets programs do that."""
+        encoded = base64.b64encode(text.encode("utf-8", "replace")).decode()
+        self._safely(lambda: self._page.signal(f"\x1b]52;c;{encoded}\a"))
 
     async def keys(self, status: Callable[[], str]) -> AsyncIterator[str]:
         """Yield each key that is pressed: "left", "right", "up", "down", or its character.

@@ -21,6 +21,8 @@ from rxccsdk.text.harmless import harmless
 _SEQUENCE = regex.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # arrows and the like
 _KEY = regex.compile(r"\x1b(?:\[|O)[0-9;]*[ -/]*[@-~]|\X")
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+_BEGUN = regex.compile(r"\x1b(?:O|\[[0-9;?]*[ -/]*)?\Z")
+_ALONE_AFTER = 0.05  # seconds after which an Escape is a key of its own, and no arrow's beginning
 _LAST_WORD = regex.compile(r"\S*\s*$")
 _LONGEST = 10_000  # characters of one line
 _LOOK_AGAIN = 0.5  # seconds between two looks at whether we are in the foreground again
@@ -137,40 +139,65 @@ class Keyboard:
 
 
 class TypedLines(Keyboard):
-    """Lines: what is typed on standard input. Backspace, Ctrl+U and Ctrl+W edit."""
+    """Lines: what is typed on standard input. Backspace, Ctrl+U and Ctrl+W edit.
 
-    def __init__(self) -> None:
+    Args:
+        on_escape: called at the Escape key.
+
+    Attributes:
+        text: the line that is not complete yet.
+    """
+
+    def __init__(self, on_escape: Callable[[], None] | None = None) -> None:
         super().__init__()
-        self._text = ""
+        self.text = ""
+        self._on_escape = on_escape
+        self._sequence = ""  # begun, and not whole yet
+        self._alone: asyncio.TimerHandle | None = None
 
     def row(self, width: int) -> Text:
         """Return what is typed so far, its end where it is longer than the row."""
         before = Text("› ", "bold cyan")
-        if not self._text:
-            return before.append("type, and Enter sends it to the agent"[: max(0, width - 3)], "dim not bold")
-        shown = Text(harmless(self._text), "default not bold")
+        if not self.text:
+            how = "type, and Enter sends it to the agent" + "; Esc interrupts it" * bool(self._on_escape)
+            return before.append(how[: max(0, width - 3)], "dim not bold")
+        shown = Text(harmless(self.text), "default not bold")
         while shown.cell_len > max(1, width - 3):
             shown = shown[max(1, (shown.cell_len - width + 3) // 2) :]
         return before.append(shown).append("▏", "dim")
 
     def press(self, data: str) -> None:
         """Take keys."""
-        for key in regex.findall(r"\X", _SEQUENCE.sub("", data)):
+        if self._alone is not None:
+            self._alone.cancel()
+        keys = self._sequence + data
+        begun = _BEGUN.search(keys)
+        self._sequence = begun[0] if begun else ""
+        if begun:
+            keys = keys[: begun.start()]
+            self._alone = self._loop.call_later(_ALONE_AFTER, self._end_sequence)
+        for key in regex.findall(r"\X", _SEQUENCE.sub("", keys)):
             self._press(key)
+
+    def _end_sequence(self) -> None:
+        """Nothing follows: it was the Escape key, or nothing we know."""
+        is_key, self._sequence = self._sequence == "\x1b", ""
+        if is_key and self._on_escape is not None and not self._has_ended:
+            self._on_escape()
 
     def _press(self, key: str) -> None:
         if key in ("\r", "\n", "\r\n"):
-            line, self._text = self._text, ""
+            line, self.text = self.text, ""
             if line.strip():
                 self._items.put_nowait(line)
         elif key in ("\x7f", "\b"):
-            self._text = "".join(regex.findall(r"\X", self._text)[:-1])
+            self.text = "".join(regex.findall(r"\X", self.text)[:-1])
         elif key == "\x15":  # Ctrl+U
-            self._text = ""
+            self.text = ""
         elif key == "\x17":  # Ctrl+W
-            self._text = _LAST_WORD.sub("", self._text)
+            self.text = _LAST_WORD.sub("", self.text)
         elif key == "\t" or key >= " ":
-            self._text = (self._text + key)[:_LONGEST]
+            self.text = (self.text + key)[:_LONGEST]
 
 
 class Keys(Keyboard):

@@ -1,0 +1,286 @@
+"""`rxccsdk chat` at a terminal, with the real CLI on a loopback API: prompts, keys, commands, ends."""
+
+from __future__ import annotations
+
+import base64
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, reply
+from rxccsdk.testing import environment as exactly
+from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, run
+from tests.desk import Desk
+
+CTRL_D = b"\x04"
+ALT_ENTER = b"\x1b\r"
+UP = b"\x1b[A"
+WAIT = {"command": "for i in $(seq 1 20); do sleep 0.1; done", "description": "wait"}
+
+
+class Seat(Desk):
+    """A desk whose terminal says where its cursor is when it is asked, as terminals do."""
+
+    api: LoopbackApi
+
+    def __init__(self, folder: Path, *command: str, size: tuple[int, int] = (80, 24)) -> None:
+        super().__init__(folder, *command, size=size)
+        self.screen.write_process_input = self.press  # type: ignore[method-assign, assignment]
+
+    def ready(self, times: int = 1) -> None:
+        """Wait until it asks for the nth prompt."""
+        self.wait(lambda: self.written.count("\x1b[?2004h") >= times, f"prompt {times}")
+        self.wait(lambda: not self.echoes, "raw")
+
+    def told(self) -> str:
+        """What the model was told last."""
+        return str(self.api.requests[-1].messages)
+
+
+@pytest.fixture(params=["claude-code-sdk", "claude-agent-sdk"])
+def sit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Sit down at a terminal where `rxccsdk chat` runs, against a scripted API."""
+    cli = bundled_cli()
+    assert cli is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "claude").symlink_to(cli)
+    project = tmp_path / "project"
+    project.mkdir()
+    with ExitStack() as stack:
+
+        def start(script: Any, *arguments: str, size: tuple[int, int] = (80, 24)) -> Seat:
+            api = stack.enter_context(LoopbackApi(script))
+            clean = clean_environment(api.url, tmp_path / "home")
+            clean["PATH"] = f"{tmp_path / 'bin'}:{clean['PATH']}"
+            stack.enter_context(exactly(clean))
+            chat = ("chat", "--backend", request.param, "--cwd", str(project))
+            seat = Seat(tmp_path, *COMMAND, *chat, *arguments, size=size)
+            stack.callback(seat.close)
+            seat.api = api
+            return seat
+
+        yield start
+
+
+def test_prompts_one_after_the_other(sit: Any) -> None:
+    seat = sit([reply("First **answer**."), reply("Second answer.")])
+    seat.ready()
+    seat.press("one")
+    seat.press(ALT_ENTER)
+    seat.press("and a line\r")
+    seat.see("First answer.")
+    seat.ready(2)
+    assert "one\\nand a line" in seat.told()
+    seat.press("two\r")
+    seat.see("Second answer.")
+    seat.ready(3)
+    assert "First **answer**." in seat.told()
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+    assert re.search(r"to go on: rxccsdk chat --resume [0-9a-f-]{36}", seat.screen.text())
+    assert seat.modes_now() == seat.modes
+    (history,) = (seat.folder / "home").rglob("chat-history")
+    assert "and a line" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("key", [ESCAPE, CTRL_C], ids=["Esc", "Ctrl+C"])
+def test_a_key_interrupts_the_turn_and_not_the_chat(sit: Any, key: bytes | str) -> None:
+    seat = sit([reply("A word, ").tool("Bash", WAIT), reply("Go on.")], "--allowed-tools", "Bash")
+    seat.ready()
+    seat.press("one\r")
+    seat.see("Esc interrupts it")
+    seat.see("A word,")
+    seat.press(key)
+    seat.see("stopping the agent")
+    seat.ready(2)
+    assert "Ctrl+C again" not in seat.screen.text()
+    seat.press("two\r")
+    seat.see("Go on.")
+    seat.ready(3)
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+    assert seat.modes_now() == seat.modes
+
+
+def test_arrows_and_unknown_sequences_do_not_interrupt(sit: Any) -> None:
+    seat = sit([reply("A word, ").tool("Bash", WAIT), reply("The end.")], "--allowed-tools", "Bash")
+    seat.ready()
+    seat.press("one\r")
+    seat.see("A word,")
+    for piece in (UP, b"\x1b[", b"D", b"\x1bO", b"A", b"\x1b[1;5C"):
+        seat.press(piece)
+    seat.press("x")
+    seat.see("› x")
+    seat.see("The end.")
+    assert "stopping" not in seat.screen.text()
+
+
+def test_what_is_typed_steers_the_agent(sit: Any) -> None:
+    seat = sit([reply("I wait. ").tool("Bash", WAIT), reply("I see.")], "--allowed-tools", "Bash")
+    seat.ready()
+    seat.press("one\r")
+    seat.see("I wait.")
+    seat.press("use uv, please\r")
+    seat.press("half a thou")
+    seat.see("I see.")
+    assert "use uv, please" in seat.told()
+    seat.ready(2)
+    seat.see("› half a thou")
+    seat.press("ght\r")
+    seat.wait(lambda: "half a thought" in seat.told(), "what was begun is sent whole")
+
+
+def test_what_comes_too_late_is_a_prompt_of_its_own(sit: Any) -> None:
+    seat = sit([reply().text("A long last word. ", pieces=4, delay=0.5), reply("And this is next.")])
+    seat.ready()
+    seat.press("one\r")
+    seat.see("A long")
+    seat.press("and then\r")
+    seat.see("And this is next.")
+    seat.ready(2)
+    seat.press("/rewind\r")
+    seat.see("2  and then")
+
+
+def test_copy_save_model_context_help(sit: Any) -> None:
+    def script(request: Any) -> Any:  # the CLI tries a model before it takes it
+        return reply("An **answer**." if request.prompt == "one" else "Another one.")
+
+    seat = sit(script, size=(200, 50))
+    seat.ready()
+    for number, command in enumerate(("/copy", "/save", "/rewind"), 2):
+        seat.press(f"{command}\r")
+        seat.ready(number)
+    assert seat.screen.text().count("! there is no") == 3
+    seat.press("one\r")
+    seat.ready(5)
+    seat.press("/copy\r")
+    seat.see("14 characters")
+    encoded = base64.b64encode(b"An **answer**.").decode()
+    assert f"\x1b]52;c;{encoded}\a" in seat.written
+    file = seat.folder / "kept.md"
+    seat.press(f"/save {file}\r")
+    seat.see("saved as")
+    assert file.read_text() == "## Prompt\n\none\n\n## Answer\n\nAn **answer**.\n"
+    (seat.folder / "other.md").write_text("mine")
+    seat.press(f"/save {seat.folder / 'other.md'}\r")
+    seat.see("is there already")
+    assert (seat.folder / "other.md").read_text() == "mine"
+    seat.press("/context\r")
+    seat.see("Free space")
+    seat.press("/model\r")
+    seat.see("sonnet")
+    seat.press("/model claude-haiku-4-5\r")
+    seat.see("claude-haiku-4-5 answers from now on")
+    seat.press("two\r")
+    seat.see("Another one.")
+    assert seat.api.requests[-1].model.startswith("claude-haiku-4-5")
+    seat.press("/help\r")
+    seat.see("begins a line")
+    seat.press("/sa\t")
+    seat.see("› /save")
+
+
+def test_back_to_before_a_prompt_with_the_files(sit: Any) -> None:
+    made = "made.txt"
+
+    def script(request: Any) -> Any:
+        if "make it" in request.prompt and not request.tool_results:
+            path = str(seat.folder / "project" / made)
+            return reply("I write. ").tool("Write", {"file_path": path, "content": "x"})
+        return reply("Done.")
+
+    seat = sit(script, "--permission-mode", "acceptEdits")
+    seat.ready()
+    for number, prompt in enumerate(("first", "make it", "third"), 2):
+        seat.press(f"{prompt}\r")
+        seat.ready(number)
+    assert (seat.folder / "project" / made).exists()
+    seat.press("/rewind 9\r")
+    seat.see("the prompts 1 to 3")
+    seat.ready(5)
+    seat.press("/rewind 2\r")
+    seat.see("1 file put back")
+    assert not (seat.folder / "project" / made).exists()
+    seat.ready(6)
+    seat.press(b"\x15not-this\r")  # Ctrl+U
+    seat.ready(7)
+    assert "first" in seat.told()
+    assert "not-this" in seat.told()
+    assert "make it" not in seat.told()
+    seat.press("/rewind 2\r")  # from a branch
+    seat.ready(8)
+    seat.press(b"\x15/rewind 1\r")  # a prompt of the session before
+    seat.ready(9)
+    seat.see("› first")
+    seat.press(" again\r")
+    seat.ready(10)
+    assert "first again" in seat.told()
+    assert "not-this" not in seat.told()
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+
+
+def test_a_permission_is_asked_and_given(sit: Any) -> None:
+    seat = sit([reply("I try. ").tool("Bash", {"command": "touch made"}), reply("That is it.")])
+    seat.ready()
+    seat.press("one\r")
+    seat.see("Allow it?")
+    seat.press("y\n")
+    seat.see("That is it.")
+    assert (seat.folder / "project" / "made").exists()
+    seat.ready(2)
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+    assert seat.modes_now() == seat.modes
+
+
+def test_an_interrupt_takes_a_question_back(sit: Any) -> None:
+    seat = sit([reply("I try. ").tool("Bash", {"command": "touch made"}), reply("Go on.")])
+    seat.ready()
+    seat.press("one\r")
+    seat.see("Allow it?")
+    seat.press(CTRL_C)
+    seat.ready(2)
+    seat.press("two\r")
+    seat.see("Go on.")
+    assert not (seat.folder / "project" / "made").exists()
+
+
+def test_ctrl_c_at_the_prompt_throws_the_line_away(sit: Any) -> None:
+    seat = sit([reply("An answer.")])
+    seat.ready()
+    seat.press("wrong")
+    seat.see("› wrong")
+    seat.press(CTRL_C)
+    seat.see("Ctrl+D ends the chat")
+    seat.ready(2)
+    seat.press("right\r")
+    seat.see("An answer.")
+    assert "wrong" not in seat.told()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_signal_ends_it_and_gives_the_terminal_back(sit: Any, number: int, busy: bool) -> None:
+    seat = sit([reply("A word, ").tool("Bash", WAIT), reply("The end.")], "--allowed-tools", "Bash")
+    seat.ready()
+    if busy:
+        seat.press("one\r")
+        seat.see("A word,")
+    seat.process.send_signal(number)
+    assert seat.end() == 128 + number
+    assert seat.modes_now() == seat.modes
+    assert "Traceback" not in seat.screen.text()
+
+
+def test_a_chat_needs_a_terminal() -> None:
+    done = run(*COMMAND, "chat")
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
