@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from claude_agent_sdk import ClaudeAgentOptions
 from claude_code_sdk import ClaudeCodeOptions
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rxccsdk
-from rxccsdk import ClaudeSession, ControlError, RxccError, SessionOptions
+from rxccsdk import ClaudeSession, ControlError, SessionOptions
 from rxccsdk import operators as cc
 from rxccsdk.session.branching import continued
-from rxccsdk.testing import Reply, Request, reply, text_turn
+from rxccsdk.testing import Reply, Request, environment, reply, text_turn
+from rxccsdk.transport import _claude_agent
+from rxccsdk.transport.transcripts import transcripts
 from tests.conftest import Real, Scripted
 
 pytestmark = pytest.mark.usefixtures("no_leftovers")
@@ -267,7 +275,68 @@ async def test_earlier_sessions_are_listed(real: Real, tmp_path: Path) -> None:
     assert rxccsdk.sessions(tmp_path / "elsewhere") == []
 
 
-def test_without_the_sdk_that_lists_them_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_sdk_that_lists_them_the_transcripts_say_the_same(
+    real: Real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = [reply("I ask. ").agent("Look."), *(reply("Done.") for _ in range(9))]
+    options = real.options(script, agents=[reply("Seen.")])
+    long = Path(str(options.cwd)) / "/".join(["a folder with a long näme"] * 9)
+    long.mkdir(parents=True)
+    for cwd in (options.cwd, long):
+        for first in ("prompt\none", "x" * 300, "/context"):
+            async with ClaudeSession(options.model_copy(update={"cwd": cwd})) as session:
+                await session.query(first, stream=False)
+                await session.query("then", stream=False)
+    expected = [rxccsdk.sessions(cwd) for cwd in (options.cwd, long)]
+    limited = rxccsdk.sessions(long, limit=2)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RxccError, match=r"rxccsdk\[agent\]"):
-        rxccsdk.sessions()
+    monkeypatch.setattr("rxccsdk.transport._claude_agent.earlier_sessions", None)
+    assert [len(infos) for infos in expected] == [3, 3]
+    assert [rxccsdk.sessions(cwd) for cwd in (options.cwd, long)] == expected
+    assert rxccsdk.sessions(long, limit=2) == limited
+    assert rxccsdk.sessions(long / "elsewhere") == []
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        [
+            {"type": "user", "message": {"role": "user", "content": "typed"}},
+            {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": "a\nb"}, {}]}},
+            {
+                "type": "user",
+                "message": {"role": "user", "content": [{"type": "tool_result", "content": "x"}]},
+            },
+            {"type": "user", "isMeta": True, "message": {"role": "user", "content": "meta"}},
+            {"type": "user", "message": {"role": "user", "content": "<command-name>/do</command-name>"}},
+            {"type": "user", "message": {"role": "user", "content": "[Request interrupted by user]"}},
+            {"type": "assistant", "cwd": "/w", "gitBranch": "main", "message": {"content": []}},
+            {"type": "custom-title", "customTitle": "mine"},
+            {"type": "ai-title", "aiTitle": "its"},
+            {"type": "last-prompt", "lastPrompt": "last"},
+            {"type": "user", "message": 5},
+        ]
+    )
+    | st.just([5])
+    | st.none()
+)
+
+
+@given(_LINES, st.integers(0, 30))
+def test_transcripts_are_read_as_the_sdk_reads_them(lines: list[Any], cut: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home, cwd = Path(folder) / "home", Path(folder) / "work"
+        projects = home / "projects" / re.sub("[^a-zA-Z0-9]", "-", str(cwd.resolve()))
+        projects.mkdir(parents=True)
+        cwd.mkdir()
+        text = "\n".join(json.dumps(line, separators=(",", ":")) for line in lines)
+        name = "885b86fc-aa3d-4eb4-be86-a67563d9a5b1.jsonl"
+        (projects / name).write_text(text[: len(text) - cut])
+        with environment({**os.environ, "CLAUDE_CONFIG_DIR": str(home)}):
+            expected, found = _claude_agent.earlier_sessions(cwd, None), transcripts(cwd, None)
+    assert len(found) == len(expected)
+    for info, theirs in zip(found, expected, strict=True):
+        assert info.summary == theirs.summary
+        assert info.first_prompt == theirs.first_prompt
+        assert info.custom_title == theirs.custom_title
+        assert info.git_branch == theirs.git_branch
+        assert info.cwd in (theirs.cwd, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rxccsdk.errors import ControlError, RxccError
+from rxccsdk.errors import ControlError
+from rxccsdk.transport.transcripts import transcripts
 
 if TYPE_CHECKING:
     from rxccsdk.session.options import SessionOptions
@@ -49,18 +51,14 @@ def sessions(cwd: Path | str | None = None, *, limit: int | None = None) -> list
         cwd: the folder the agent worked in; `None` is this process's.
         limit: at most so many.
 
-    Raises:
-        RxccError: claude-agent-sdk, which knows where they are, is not installed.
-
     Example:
         newest = rxccsdk.sessions(limit=1)[0]
         async with ClaudeSession(SessionOptions(resume=newest.session_id)) as session:
             ...
     """
-    if importlib.util.find_spec("claude_agent_sdk") is None:
-        raise RxccError("Listing sessions needs claude-agent-sdk: pip install 'rxccsdk[agent]'.")
-    from rxccsdk.transport._claude_agent import earlier_sessions
-
+    find: Callable[[Path | str, int | None], Sequence[Any]] = transcripts
+    if importlib.util.find_spec("claude_agent_sdk") is not None:
+        from rxccsdk.transport._claude_agent import earlier_sessions as find
     return [
         SessionInfo(
             session_id=info.session_id,
@@ -71,7 +69,7 @@ def sessions(cwd: Path | str | None = None, *, limit: int | None = None) -> list
             git_branch=info.git_branch,
             size=info.file_size,
         )
-        for info in earlier_sessions(cwd or Path.cwd(), limit)
+        for info in find(cwd or Path.cwd(), limit)
     ]
 
 
