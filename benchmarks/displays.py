@@ -24,8 +24,8 @@ OURS = "rxccsdk, LiveDisplay"
 LIVE = "rich, Live(Markdown)"
 
 _DOCUMENT = Path(__file__).parents[1] / "README.md"
+_PIECES = 500
 _PER_SECOND = 100.0  # pieces, about as fast as a model writes
-_PIECE = 24  # characters
 _PAINTINGS = 20  # a second
 
 
@@ -63,11 +63,11 @@ def with_rich_live(console: Console, pieces: Iterator[str]) -> None:
 
 
 def paced(text: str) -> Iterator[str]:
-    """Yield a text in pieces, at the pace of a model."""
-    began = time.monotonic()
-    for number, start in enumerate(range(0, len(text), _PIECE)):
+    """Yield a text in 500 pieces, at the pace of a model."""
+    began, size = time.monotonic(), max(1, len(text) // _PIECES)
+    for number, start in enumerate(range(0, len(text), size)):
         time.sleep(max(0.0, began + number / _PER_SECOND - time.monotonic()))
-        yield text[start : start + _PIECE]
+        yield text[start : start + size]
 
 
 class Run:
@@ -95,11 +95,11 @@ class Run:
 
 def cases(quick: bool) -> Iterator[Case]:
     """Yield both figures of short and long documents."""
-    text = _DOCUMENT.read_text()
-    for name, length in (("short", 1500), ("long", 12_000)):
+    text = _DOCUMENT.read_text() * 4
+    for name, length in (("short", 3000), ("long", 40_000)):
         runs = {
-            OURS: Run(with_live_display, text[: 300 if quick else length]),
-            LIVE: Run(with_rich_live, text[: 300 if quick else length]),
+            OURS: Run(with_live_display, text[: 30 if quick else length]),
+            LIVE: Run(with_rich_live, text[: 30 if quick else length]),
         }
         bytes_less, cpu_less = (times_less(5), times_less(10)) if name == "long" else (None, None)
         what = f"a {name} document, {length:,} characters"
