@@ -112,6 +112,22 @@ def test_more_turns_than_rows() -> None:
         assert rows[-2:] == ["  and 24 more", "0 done · 30 running · 0 ms · 0 tokens · $0.0000"]
 
 
+def test_a_low_window_has_turns_before_events() -> None:
+    screen = Screen(80, 12)
+    with screen.table as table:
+        for number in range(3):
+            for chunk in begin():
+                table.show(chunk, f"turn {number}")
+        assert [row.plain.split(" Bash")[0][2:] for row in table.rows(80, 4)[:3]] == [
+            "turn 0",
+            "turn 1",
+            "turn 2",
+        ]
+        assert "turn 0" in table.rows(80, 2)[0].plain
+        assert len(table.rows(80, 8)) == 6  # the newest two events
+        assert table.rows(80, 3)[1].plain == "  and 2 more"
+
+
 def test_a_turn_that_is_tried_again_begins_anew() -> None:
     screen = Screen()
     with screen.table as table:

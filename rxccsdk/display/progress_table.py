@@ -155,12 +155,14 @@ class ProgressTable:
     def rows(self, width: int, most: int) -> Sequence[Text]:
         """Return the turns that run, the total and the newest events."""
         width -= 1
-        below = [self._sum(), *(Text.assemble("  ", event) for event in self._events)]
-        below = below[: max(1, most - 1)]
-        room = max(1, most - len(below))
         running = list(self._rows.items())
-        shown = running if len(running) <= room else running[: room - 1]
-        found = [self._row(label, standing, width) for label, standing in shown]
+        # Turns come first; a large window has an event whatever runs.
+        count = max(most // 6, most - 1 - len(running))
+        events = list(self._events)[-count:] if count > 0 else []
+        below = [self._sum(), *(Text.assemble("  ", event) for event in events)]
+        room = most - len(below)
+        shown = running if len(running) <= room or room < 2 else running[: room - 1]
+        found = [self._row(label, standing, width) for label, standing in shown[: max(1, room)]]
         if len(shown) < len(running):
             found.append(Text(f"  and {len(running) - len(shown)} more", "dim"))
         for row in (rows := [*found, *below]):
