@@ -16,7 +16,7 @@ from rxccsdk import AgentStream, ClaudeSession, CodeBlock, Turn
 PACKAGE = Path(rxccsdk.__file__).parent
 FLOORS = [
     *("chunks", "chunk_json", "errors", "wire", "transport"),
-    *("text", "session", "operators", "many", "display", "export", "cli"),
+    *("text", "session", "operators", "many", "display", "export", "web", "cli"),
 ]
 IO = {"asyncio", "concurrent", "os", "select", "signal", "socket", "subprocess", "threading", "time"}
 SDKS = {"claude_agent_sdk", "claude_code_sdk"}
@@ -113,6 +113,7 @@ def test_importing_the_library_imports_no_sdk_and_nothing_only_some_need() -> No
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in modules.stdout.split()}
     on_use = {"IPython", "textual", "anyio", "markdown_it", "psutil", "regex", "rich", "typer"}
+    on_use |= {"ag_ui", "sse_starlette", "starlette", "uvicorn"}
     assert not loaded & {"claude_code_sdk", "claude_agent_sdk", "mcp", *on_use}
 
 

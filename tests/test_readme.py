@@ -87,6 +87,7 @@ SHOWN = {
     "ask_all(": "",
     "session.at(turn).fork()": "An answer in a few words.",
     "class City": "name='Rome' people=2800000 {'name': 'Rome', 'people': 2800000}",
+    "import sse": "",
     "replay(": "",
 }
 

@@ -325,3 +325,4 @@ def main() -> None:
 from rxccsdk.cli import batch as batch  # noqa: E402 - commands of their own, which need what is above
 from rxccsdk.cli import chat as chat  # noqa: E402
 from rxccsdk.cli import exporting as exporting  # noqa: E402
+from rxccsdk.cli import serving as serving  # noqa: E402

@@ -75,6 +75,10 @@ class _OneShot:
         return self._loop
 
     @property
+    def session_id(self) -> str | None:
+        return self._exchange.session_id
+
+    @property
     def warnings(self) -> list[str]:
         return self._exchange.warnings
 

@@ -18,6 +18,10 @@ class Conductor(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
 
     @property
+    def session_id(self) -> str | None:
+        """The session's id, once it is known."""
+
+    @property
     def warnings(self) -> list[str]:
         """What went wrong beside the turns, in words."""
 

@@ -15,7 +15,7 @@ from rxccsdk.text.clock import running_loop
 _T = TypeVar("_T")
 
 
-class _Wake:
+class Wake:
     """An event that may be set from any thread."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ async def iterate(source: Observable[_T]) -> AsyncGenerator[_T, None]:
     """
     arrived: deque[_T] = deque()
     ended: list[Exception | None] = []
-    wake = _Wake()
+    wake = Wake()
 
     def on_next(item: _T) -> None:
         arrived.append(item)
@@ -97,7 +97,7 @@ async def finished(source: Observable[object]) -> None:
 async def _newest(source: Observable[_T]) -> deque[_T]:
     newest: deque[_T] = deque(maxlen=1)
     ended: list[Exception | None] = []
-    wake = _Wake()
+    wake = Wake()
 
     def on_end(error: Exception | None = None) -> None:
         ended.append(error)

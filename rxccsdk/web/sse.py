@@ -1,0 +1,78 @@
+"""A turn as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rxccsdk.session.turn import Turn
+from rxccsdk.web.feed import Events, batches
+from rxccsdk.web.words import event, status_of
+
+HEARTBEAT = 15.0
+PATIENCE = 30.0
+
+
+def sse(
+    turn: Turn,
+    last_event_id: str | None = None,
+    *,
+    heartbeat: float = HEARTBEAT,
+    patience: float = PATIENCE,
+) -> Response:
+    """Return a response that sends a turn's chunks as they come, each as an event with an id.
+
+    An event's data is `to_json(chunk)`, its id `session/turn/seq`. A client that reconnects says the last id
+    it has (browsers do so by themselves, in `Last-Event-ID`) and gets what comes after it. The last event is
+    named `end`; its data has the turn's `status` and `error`. A client that takes nothing for longer than
+    `patience` is dropped; it may come back by its id, and neither the turn nor another client waits for it.
+
+    Subscribing is what the client does: when the last one leaves, the turn is interrupted after its `linger`.
+
+    Args:
+        turn: the turn; it must keep its log (`replay=True`, the default).
+        last_event_id: the header `Last-Event-ID` of the request.
+        heartbeat: seconds between two comments that keep the connection open while nothing comes.
+        patience: seconds a client may take for what was sent to it.
+
+    Raises:
+        ValueError: the turn keeps no log.
+
+    Example:
+        async def watch(request: Request) -> Response:
+            return sse(turns[request.path_params["name"]], request.headers.get("last-event-id"))
+    """
+    if not turn._replay:
+        raise ValueError("A turn with replay=False keeps no log for clients that reconnect.")
+    seen = Events.of(turn).seen(turn, last_event_id)
+    return EventStream(events_of(turn, -1 if seen is None else seen), heartbeat, patience)
+
+
+async def events_of(turn: Turn, seq: int) -> AsyncGenerator[bytes, None]:
+    """Yield the events of a turn after one, as many at a time as are there, and its end."""
+    events = Events.of(turn)
+    async with aclosing(batches(turn, seq)) as found:
+        async for chunks in found:
+            yield b"".join(map(events.of_chunk, chunks))
+    yield event("end", status_of(turn))
+
+
+class EventStream(EventSourceResponse):
+    """Events, with heartbeats, for a client that may be slow."""
+
+    def __init__(self, events: AsyncIterator[bytes], heartbeat: float, patience: float) -> None:
+        super().__init__(events, ping=heartbeat, send_timeout=patience)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            pass  # it is dropped; the server closes the connection
+        finally:
+            if isinstance(self._events, AsyncGenerator):
+                await self._events.aclose()

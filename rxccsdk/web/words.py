@@ -1,0 +1,19 @@
+"""What is said to a client beside chunks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rxccsdk.session.turn import Turn
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    """Return an event without an id: whoever reconnects gets it again."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def status_of(turn: Turn) -> dict[str, Any]:
+    """Return how a turn stands, or how it ended."""
+    response = turn.response
+    return {"status": turn.status, "error": response.error, "error_kind": response.error_kind}

@@ -1,0 +1,286 @@
+"""A turn on its way to clients over HTTP: the real CLI, both SDKs, a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import pytest
+from reactivex import operators as ops
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rxccsdk import AskChunk, PromptChunk, TextChunk, Turn
+from rxccsdk.testing import reply
+from rxccsdk.web import create_app, sse
+from tests.conftest import Real
+from tests.web_server import TOKEN, Event, client, events, serving
+
+TOUCH = {"command": "touch made", "description": "make a file"}
+
+
+def app_of(turn: Turn, **options: Any) -> Starlette:
+    async def watch(request: Request) -> Response:
+        return sse(turn, request.headers.get("last-event-id"), **options)
+
+    return Starlette(routes=[Route("/", watch)])
+
+
+def chunks_of(found: list[Event]) -> list[Event]:
+    return [event for event in found if event.name == "message"]
+
+
+def answer_of(found: list[Event]) -> str:
+    chunks = [event.chunk for event in chunks_of(found)]
+    return "".join(chunk.text for chunk in chunks if isinstance(chunk, TextChunk))
+
+
+async def test_each_chunk_is_an_event_with_an_id_and_the_end_says_how_it_ended(real: Real) -> None:
+    async with real([reply("One two.")]) as session:
+        turn = session.stream("go", linger=30)
+        async with serving(app_of(turn)) as address, client(address) as http:
+            found = [event async for event in events(http, "/")]
+        chunks = await turn.pipe(ops.to_list())
+        assert [event.chunk for event in chunks_of(found)] == chunks
+        ids = [f"{session.session_id}/0/{place}" for place in range(len(chunks))]
+        assert [event.id for event in chunks_of(found)] == ids
+        assert found[-1].name == "end"
+        assert found[-1].data == {"status": "completed", "error": None, "error_kind": None}
+
+
+async def test_a_client_that_reconnects_in_mid_turn_loses_and_repeats_nothing(real: Real) -> None:
+    go = threading.Event()
+    async with real([reply().text("One two three.").until(go).text("Four.")]) as session:
+        turn = session.stream("go", linger=30)
+        async with serving(app_of(turn)) as address, client(address) as http:
+            before: list[Event] = []
+            async with aclosing(events(http, "/")) as stream:
+                async for event in stream:
+                    before.append(event)
+                    if "text" in event.data:
+                        break
+            go.set()
+            after = [event async for event in events(http, "/", last=before[-1].id)]
+            other = [event async for event in events(http, "/", last="another/0/3")]
+        assert [event.data["seq"] for event in chunks_of(before + after)] == list(
+            range(len(await turn.pipe(ops.to_list())))
+        )
+        assert chunks_of(other) == chunks_of(before + after)
+        assert turn.status == "completed"
+
+
+async def test_signs_of_life_come_while_nothing_else_does(real: Real) -> None:
+    go = threading.Event()
+    async with real([reply().text("One.").until(go, mid_block=True)]) as session:
+        turn = session.stream("go")
+        async with serving(app_of(turn, heartbeat=0.05)) as address, client(address) as http:
+            async for event in events(http, "/"):
+                if event.name == "comment":
+                    go.set()
+        assert turn.status == "completed"
+
+
+async def test_an_abandoned_turn_is_interrupted_after_its_linger(real: Real) -> None:
+    async with real([reply().text("One.").hang()]) as session:
+        turn = session.stream("go", linger=0.2)
+        async with serving(app_of(turn)) as address, client(address) as http:
+            async with aclosing(events(http, "/")) as stream:
+                async for event in stream:
+                    if "text" in event.data:
+                        break
+            async with asyncio.timeout(20):
+                await turn.wait()
+        assert turn.status == "interrupted"
+        assert turn.response.content == "One."
+
+
+async def test_a_turn_without_a_log_is_refused(real: Real) -> None:
+    async with real([reply("One.")]) as session:
+        with pytest.raises(ValueError, match="keeps no log"):
+            sse(session.stream("go", replay=False))
+
+
+async def test_of_fifty_clients_one_stalls_and_is_dropped_and_the_others_have_it_all(real: Real) -> None:
+    """49 read to the end while one takes nothing; it comes back by its id and has the rest."""
+    text = "All work and no play makes Jack a dull boy. " * 30_000
+    reading = set(range(49))
+    go = threading.Event()
+    async with real([reply().text(text, pieces=2000).until(go).text("The end.")]) as session:
+        turn = session.stream("go", linger=30)
+        async with serving(app_of(turn, patience=0.5)) as address:
+            slow = socket.socket()
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(("127.0.0.1", int(address.rpartition(":")[2])))
+            reader, writer = await asyncio.open_connection(sock=slow, limit=1024)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readline()  # it is answered; from now on it takes nothing
+
+            async def read(place: int) -> str:
+                lines = []
+                async with many.stream("GET", "/") as response:
+                    async for line in response.aiter_lines():
+                        if line.startswith("id: "):
+                            lines.append(line)
+                        if len(lines) > 1000:
+                            reading.discard(place)
+                        if not reading:  # all are in the middle, and one of fifty stalls
+                            go.set()
+                return lines[-1]
+
+            limits = httpx.Limits(max_connections=60)
+            many = httpx.AsyncClient(base_url=address, limits=limits, timeout=60)
+            async with many, asyncio.timeout(100):
+                last = await asyncio.gather(*(read(place) for place in range(49)))
+            chunks = await turn.pipe(ops.to_list())
+            assert set(last) == {f"id: {session.session_id}/0/{len(chunks) - 1}"}
+
+            data = b""
+            async with asyncio.timeout(30):  # it was dropped: what it reads ends in the middle
+                while piece := await reader.read(1 << 16):
+                    data += piece
+            writer.close()
+            assert b"event: end" not in data
+            at = data.rpartition(b"\nid: ")[0].rpartition(b"\nid: ")[2].partition(b"\n")[0].decode()
+            seen = int(at.rpartition("/")[2])
+            async with client(address) as again:
+                rest = [event async for event in events(again, "/", last=at)]
+            assert [event.data["seq"] for event in chunks_of(rest)] == list(range(seen + 1, len(chunks)))
+
+
+# -- the app ----------------------------------------------------------------------------------------------
+
+
+async def until(http: httpx.AsyncClient, kind: type[Any], path: str = "/events") -> Any:
+    """The next chunk of a kind."""
+    async with asyncio.timeout(30), aclosing(events(http, path)) as stream:
+        async for event in stream:
+            if event.name == "message" and isinstance(event.chunk, kind):
+                return event.chunk
+    raise AssertionError("it ended")
+
+
+async def test_a_prompt_is_asked_answered_and_two_watchers_see_the_same(real: Real) -> None:
+    app = create_app(real.options([reply("One."), reply("Two.")]), token=TOKEN)
+    async with serving(app) as address, client(address) as http:
+        assert (await http.post("/turns", json={"prompt": "first"})).json() == {"turn": 0}
+        assert (await http.post("/turns", json={"prompt": "second"})).json() == {"turn": 1}
+
+        async def watch(last: str | None = None) -> list[Event]:
+            found = []
+            async with asyncio.timeout(30), aclosing(events(http, "/events", last)) as stream:
+                async for event in stream:
+                    found.append(event)
+                    if [event.name for event in found].count("end") == (2 if last is None else 1):
+                        return found
+            raise AssertionError("it ended")
+
+        one, two = await asyncio.gather(watch(), watch())
+        assert chunks_of(one) == chunks_of(two)
+        assert answer_of(one) == "One.Two."
+        prompts = [event.data["prompt"] for event in one if event.name == "turn"]
+        assert prompts == ["first", "second"]
+        middle = [event for event in chunks_of(one) if event.data["turn"] == 1][1]
+        rest = await watch(middle.id)
+        assert chunks_of(rest) == chunks_of(one)[chunks_of(one).index(middle) + 1 :]
+        turns = (await http.get("/turns")).json()
+        assert [(turn["number"], turn["status"]) for turn in turns] == [(0, "completed"), (1, "completed")]
+
+
+@pytest.mark.parametrize("answer", [{"allow": True}, {"deny": "Not on a Sunday."}])
+async def test_a_question_is_answered_once(real: Real, answer: dict[str, Any]) -> None:
+    script = [reply("I try. ").tool("Bash", TOUCH), reply("Done.")]
+    app = create_app(real.options(script, ask="stream"), token=TOKEN)
+    async with serving(app) as address, client(address) as http:
+        await http.post("/turns", json={"prompt": "go"})
+        ask = await until(http, AskChunk)
+        assert (await http.post(f"/asks/{ask.id}", json={})).status_code == 400
+        assert (await http.post(f"/asks/{ask.id}", json=answer)).status_code == 200
+        assert (await http.post(f"/asks/{ask.id}", json=answer)).status_code == 404
+        found = [event async for event in events(http, "/turns/0/events")]
+    assert answer_of(found) == "I try. Done."
+    assert (real.folder / "project" / "made").exists() is ("allow" in answer)
+
+
+async def test_a_turn_is_steered_and_another_interrupted(real: Real) -> None:
+    script = [reply("I look. ").tool("Bash", TOUCH), reply("As you say."), reply("On and on.").hang()]
+    app = create_app(real.options(script, ask="stream"), token=TOKEN)
+    async with serving(app) as address, client(address) as http:
+        await http.post("/turns", json={"prompt": "go"})
+        ask = await until(http, AskChunk)
+        steering = asyncio.create_task(http.post("/turns/0/steer", json={"text": "Be brief."}))
+        await until(http, PromptChunk)
+        await http.post(f"/asks/{ask.id}", json={"allow": True})
+        assert (await steering).json() == {"outcome": "delivered", "turn": 0}
+        assert (await http.post("/turns/9/interrupt")).status_code == 404
+
+        async def ended() -> None:
+            async for _ in events(http, "/turns/0/events"):
+                pass
+
+        await ended()
+        refused = await http.post("/turns/0/steer", json={"text": "too late"})
+        assert (refused.status_code, "over" in refused.json()["error"]) == (409, True)
+        await http.post("/turns", json={"prompt": "again"})
+        await until(http, TextChunk, "/turns/1/events")
+        assert (await http.post("/turns/1/interrupt")).json()["status"] == "interrupted"
+
+
+async def test_nobody_watches_and_the_turn_is_interrupted_after_the_linger(real: Real) -> None:
+    app = create_app(real.options([reply("On and on.").hang()]), token=TOKEN, linger=0.3)
+    async with serving(app) as address, client(address) as http:
+        await http.post("/turns", json={"prompt": "go"})
+        async with asyncio.timeout(30):
+            while (await http.get("/turns")).json()[0]["status"] in ("pending", "running"):
+                await asyncio.sleep(0.05)
+        assert (await http.get("/turns")).json()[0]["status"] == "interrupted"
+
+
+async def test_only_who_has_the_token_gets_in_and_only_from_here(real: Real) -> None:
+    app = create_app(real.options([reply("One.")]))
+    token = app.state.token
+    assert len(token) >= 32
+    async with serving(app) as address, client(address, token) as http:
+        page = await http.get("/", headers={"Authorization": ""})
+        assert page.status_code == 200
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert "unsafe" not in page.headers["content-security-policy"]
+        assert "<script>" not in page.text
+        paths = [
+            ("GET", "/turns"),
+            ("GET", "/events"),
+            ("POST", "/turns"),
+            ("POST", "/asks/x"),
+            ("GET", "/x"),
+        ]
+        for method, path in paths:
+            for wrong in (
+                "",
+                "Bearer",
+                "Bearer x",
+                f"Basic {token}",
+                f"Bearer {token}x",
+                "Bearer \xfc",
+            ):
+                refused = await http.request(method, path, headers=[(b"Authorization", wrong.encode())])
+                assert refused.status_code == 401, (path, wrong)
+        assert (await http.get("/turns", headers={"Host": "evil.example"})).status_code == 421
+        assert (await http.get("/", headers={"Host": "evil.example"})).status_code == 421
+        for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "http://["):
+            assert (await http.get("/turns", headers={"Origin": origin})).status_code == 403
+        assert (await http.get("/turns", headers={"Origin": address})).status_code == 200
+        large = await http.post("/turns", content=b'{"prompt": "' + b"x" * (1 << 21) + b'"}')
+        assert large.status_code == 400
+        for body in (b"{", b"[]", b'{"prompt": 1}', b'{"prompt": " "}', b"\xff"):
+            assert (await http.post("/turns", content=body)).status_code == 400, body
+
+
+@pytest.mark.parametrize("token", ["", "  "])
+def test_an_empty_token_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        create_app(token=token)
