@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, reply
+from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, http_error, reply
 from rxccsdk.testing import environment as exactly
 from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, run
 from tests.desk import Desk
@@ -251,6 +253,68 @@ def test_an_interrupt_takes_a_question_back(sit: Any) -> None:
     seat.press("two\r")
     seat.see("Go on.")
     assert not (seat.folder / "project" / "made").exists()
+
+
+def test_a_question_from_the_background_is_put_above_the_prompt(sit: Any) -> None:
+    asks = threading.Event()
+
+    def script(request: Any) -> Any:
+        if request.is_subagent:
+            touch = reply("").until(asks).tool("Bash", {"command": "touch made", "description": "make it"})
+            return reply("sub done") if request.tool_results else touch
+        if request.is_injected:
+            return reply("It is made now.")
+        return reply("Sent.") if request.tool_results else reply("I send. ").agent("do it", background=True)
+
+    seat = sit(script, size=(100, 50))
+    seat.ready()
+    seat.press("one\r")
+    seat.see("Sent.")
+    seat.ready(2)
+    seat.press("half a thou")
+    seat.see("› half a thou")
+    asks.set()
+    seat.see("Allow it?")
+    seat.press(CTRL_C)  # no end of the chat
+    seat.press("y\n")
+    seat.see("It is made now.")
+    assert (seat.folder / "project" / "made").exists()
+    seat.wait(lambda: seat.screen.text().splitlines()[-1].startswith("› half a thou"), "the prompt is back")
+    seat.press(b"\x15")
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+    assert seat.modes_now() == seat.modes
+
+
+def test_the_agent_dies(sit: Any) -> None:
+    seat = sit([reply("A word, ").tool("Bash", WAIT), reply("The end.")], "--allowed-tools", "Bash")
+    seat.ready()
+    seat.press("one\r")
+    seat.see("A word,")
+    for child in psutil.Process(seat.process.pid).children(recursive=True):
+        if "claude" in child.name():
+            child.kill()
+    assert seat.end() == 1
+    assert "to go on: rxccsdk chat --resume" in seat.screen.text()
+    assert "Traceback" not in seat.screen.text()
+    assert seat.modes_now() == seat.modes
+
+
+def test_no_login_is_said_at_once(sit: Any) -> None:
+    seat = sit([http_error(401)] * 20)
+    seat.ready()
+    seat.press("one\r")
+    assert seat.end() == 3
+    assert "refused the key" in seat.screen.text()
+    assert "Traceback" not in seat.screen.text()
+
+
+def test_a_signal_between_two_turns_does_not_end_it(sit: Any) -> None:
+    seat = sit([reply("An answer.")])
+    seat.ready()
+    seat.process.send_signal(signal.SIGINT)
+    seat.press("one\r")
+    seat.see("An answer.")
 
 
 def test_ctrl_c_at_the_prompt_throws_the_line_away(sit: Any) -> None:

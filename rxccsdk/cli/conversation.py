@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from rxccsdk import operators as cc
-from rxccsdk.chunks import AskChunk, Chunk, NoticeChunk
+from rxccsdk.chunks import AskChunk, Chunk, NoticeChunk, ResultChunk
 from rxccsdk.cli.asking import Login, check_backend
 from rxccsdk.cli.codes import NOT_READY, SUCCESS, CommandError
 from rxccsdk.cli.output import LogNotes
@@ -70,9 +71,11 @@ class Chat:
         self._prompter = Prompter(COMMANDS)
         self._display: LiveDisplay | None = None
         self._turn: Turn | None = None
+        self._has_asked = False
         self._waiting: deque[str] = deque()  # came too late for a turn: prompts of their own
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking = asyncio.Lock()  # one question of the agent's after the other
+        self._outside: list[Chunk] = []  # what the agent does on its own: a command or sub-agent has ended
+        self._at_prompt = asyncio.Lock()  # one thing after the other is shown above the prompt
         self._login, self._limits = Login(), Limits()
 
     @property
@@ -98,7 +101,7 @@ class Chat:
         finally:
             if not self._ending.at_once.is_set():  # else the end of the loop kills the CLI
                 await self.session.aclose()
-            if self.said and self.session.session_id:
+            if self._has_asked and self.session.session_id:
                 self.say(Text(f"to go on: rxccsdk chat --resume {harmless(self.session.session_id)}", "dim"))
         return SUCCESS
 
@@ -107,7 +110,7 @@ class Chat:
         await session.open()
         self.session = session
         asked = session.chunks.pipe(cc.answer_asks(self._decide))
-        asked.subscribe(on_error=lambda _: None)  # the turn reports that the session broke
+        asked.subscribe(self._watch, on_error=lambda _: None)  # the turn reports that the session broke
 
     def say(self, words: RenderableType) -> None:
         """Show something of our own."""
@@ -126,14 +129,14 @@ class Chat:
             self._start(self._turn.interrupt())
 
     def _on_ctrl_c(self) -> bool:
-        if self._display is None or (self._turn is not None and self._turn.status == "pending"):
-            return False
+        """Interrupt the turn; one that comes a moment too late for it must not end the chat."""
         self.interrupt()
-        return True
+        return self._turn is None or self._turn.status != "pending"
 
     # -- prompts ------------------------------------------------------------------------------------------
 
     async def _next(self) -> str | None:
+        await self._show_outside()
         if self._waiting:
             text = self._waiting.popleft()
             self.say(_as_typed(text))
@@ -149,6 +152,7 @@ class Chat:
             self._display = display
             typing = asyncio.get_running_loop().create_task(self._read_keys(display))
             try:
+                self._has_asked = True
                 prompt, turn = text, self.session.stream(text)
                 while True:
                     self._turn = self._ending.turn = turn
@@ -162,7 +166,7 @@ class Chat:
                 typing.cancel()
                 await asyncio.wait([typing, *self._tasks])
                 self._turn = self._ending.turn = None
-                async with self._asking:  # a background agent may have a question open
+                async with self._at_prompt:  # a background agent may have a question open
                     self._display = None
             if not self._login.refused:
                 more = [*await context_in_words(self.session), *self._limits.in_words()]
@@ -216,13 +220,43 @@ class Chat:
     def _make_display(self) -> LiveDisplay:
         return LiveDisplay(self._console, permit=as_flag, **self._shown)
 
+    # -- what comes while a prompt is typed ---------------------------------------------------------------
+
     async def _decide(self, ask: AskChunk) -> AskAnswer | None:
-        async with self._asking:
-            if self._display is not None:
-                return await Person(self._display).decide(ask)
-            async with in_terminal():  # a background agent asks while a prompt is typed
-                with self._make_display() as display:
-                    return await Person(display).decide(ask)
+        async with self._at_prompt, self._somewhere() as display:
+            return await Person(display).decide(ask)
+
+    def _watch(self, chunk: Chunk) -> None:
+        if chunk.turn is not None or chunk.agent is not None:
+            return
+        self._outside.append(chunk)
+        if isinstance(chunk, ResultChunk) and self._display is None:
+            self._start(self._show_outside())
+
+    async def _show_outside(self) -> None:
+        """Show what the agent has done on its own, once it is through with it."""
+        async with self._at_prompt:
+            last = max(
+                (n for n, one in enumerate(self._outside, 1) if isinstance(one, ResultChunk)), default=0
+            )
+            chunks, self._outside = self._outside[:last], self._outside[last:]
+            if chunks:
+                async with self._somewhere() as display:
+                    for chunk in chunks:
+                        display.show(chunk)
+
+    @contextlib.asynccontextmanager
+    async def _somewhere(self) -> AsyncIterator[LiveDisplay]:
+        """Give the display of the turn that runs, or one above the prompt."""
+        if self._display is not None:
+            yield self._display
+            return
+        async with in_terminal():
+            with self._make_display() as self._display:
+                try:
+                    yield self._display
+                finally:
+                    self._display = None
 
 
 def _as_typed(line: str) -> Text:
