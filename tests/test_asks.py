@@ -352,6 +352,8 @@ def test_every_question_has_one_decision(steps: list[str]) -> None:
             if connection.what_became_of(oldest) is None:
                 if step == "cancel":
                     receive({"type": "control_cancel_request", "request_id": oldest})
+                    assert connection.what_became_of(oldest) == "withdrawn"
+                    assert isinstance(chunks[-1], DecisionChunk)
                 else:
                     chunks.append(connection.decide(oldest, {"behavior": step}))
         elif step == "result" and connection.turn is not None:
