@@ -55,7 +55,7 @@ const side = (chunk) => (chunk.agent === null ? "" : " agent");
 const waiting = new Set();
 
 function redrawSoon(node) {
-  if (!waiting.size) (document.hidden ? (work) => setTimeout(work, 100) : requestAnimationFrame)(redraw);
+  if (!waiting.size) setTimeout(redraw, 30);
   waiting.add(node);
 }
 
@@ -185,6 +185,7 @@ function take(name, data) {
     current = turns.get(data.number);
     stop.hidden = false;
   } else if (name === "end") {
+    redraw();
     current.status.textContent = data.error ? `${data.status}: ${data.error}` : data.status;
     current.ended = true;
     stop.hidden = true;

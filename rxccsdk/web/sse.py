@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from rxccsdk.session.turn import Turn
 from rxccsdk.web.feed import Events, batches
@@ -69,8 +69,17 @@ class EventStream(EventSourceResponse):
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_whole = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal is_whole
+            await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_and_note)
+            if not is_whole:  # the server ends: the client is told so
+                await send({"type": "http.response.body", "body": b""})
         except SendTimeoutError:
             pass  # it is dropped; the server closes the connection
         finally:
