@@ -54,6 +54,7 @@ class OurTurn:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []
+        self.session_id: str | None = None
         self._turn = Turn(self, "go")
 
     @property

@@ -136,6 +136,7 @@ class _StandIn:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []
+        self.session_id: str | None = None
 
     @property
     def talk(self) -> Talk:

@@ -36,6 +36,7 @@ class Alone:
         self.errors: list[dict[str, Any]] = []
         self.interrupted: list[str] = []
         self.warnings: list[str] = []
+        self.session_id: str | None = None
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
 
     @property
