@@ -1,4 +1,4 @@
-"""Makes docs/{ask,batch,replay}.svg: what these commands show in a terminal, as it goes on.
+"""Makes docs/{ask,batch,chat,replay}.svg: what these commands show in a terminal, as it goes on.
 
 python docs/make_pictures.py [NAME ...]
 
@@ -205,6 +205,35 @@ def batch(folder: Path) -> Scene:
     )
 
 
+def chat(folder: Path) -> Scene:
+    """A prompt, a word while the agent works, and going back to before it."""
+    (folder / "project").mkdir()
+    install = "for i in $(seq 1 20); do echo installing $i of 20; sleep 0.3; done"
+
+    def model(request: Request) -> Any:
+        said = str(request.messages)
+        if "uv" in said:
+            return reply("I use **uv** from here on; `uv sync` has set it up.\n", pieces=12, delay=0.06)
+        begun = reply("I install what it needs. ", pieces=6, delay=0.06)
+        return begun.tool("Bash", {"command": install, "description": "Install"})
+
+    def person(desk: Desk) -> None:
+        desk.screen.write_process_input = desk.press  # type: ignore[method-assign, assignment]
+        desk.wait(lambda: "\x1b[?2004h" in desk.written)
+        _type(desk, "Set the project up\r")
+        desk.see("│ installing")
+        _type(desk, "Use uv instead of pip\r")
+        desk.see("context ")
+        desk.wait(lambda: desk.written.count("\x1b[?2004h") > 1)
+        _type(desk, "/rewind\r")
+        desk.see("goes back")
+        _linger(desk, 1.0)
+        desk.press(b"\x04")
+
+    arguments = ["chat", "--allowed-tools", "Bash", "--cwd", str(folder / "project")]
+    return Scene("rxccsdk chat", arguments, model, person, size=(92, 22))
+
+
 def replay(folder: Path) -> Scene:
     """A recording, with its keys."""
 
@@ -216,12 +245,18 @@ def replay(folder: Path) -> Scene:
     return Scene("rxccsdk replay fix.jsonl", arguments, None, person, size=(92, 30))
 
 
+def _type(desk: Desk, keys: str) -> None:
+    for key in keys:
+        desk.press(key)
+        _linger(desk, 0.08)
+
+
 def _linger(desk: Desk, seconds: float) -> None:
     until = time.monotonic() + seconds
     desk.wait(lambda: time.monotonic() >= until)
 
 
-SCENES = {"ask": ask, "batch": batch, "replay": replay}
+SCENES = {"ask": ask, "batch": batch, "chat": chat, "replay": replay}
 
 
 def main() -> None:

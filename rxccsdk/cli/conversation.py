@@ -153,6 +153,7 @@ class Chat:
             typing = asyncio.get_running_loop().create_task(self._read_keys(display))
             try:
                 self._has_asked = True
+                display.print(Text())
                 prompt, turn = text, self.session.stream(text)
                 while True:
                     self._turn = self._ending.turn = turn
@@ -171,7 +172,7 @@ class Chat:
             if not self._login.refused:
                 more = [*await context_in_words(self.session), *self._limits.in_words()]
                 display.print(Text())
-                display.print(Text(harmless(summary(response, *more)), "dim"))
+                display.print(Text(harmless(summary(response, *more)) + "\n", "dim"))
         self.begun = display.half_typed
         if self._login.refused:
             raise CommandError(self._login.advice(self.options.backend), NOT_READY)
