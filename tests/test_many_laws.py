@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
 
-from rxccsdk import Answer, NoticeChunk, ResultChunk, Retry, TextChunk, Turn, ask_all
+from rxccsdk import Answer, NoticeChunk, ResultChunk, Retry, SessionClosedError, TextChunk, Turn, ask_all
 from rxccsdk.many import answers as module
 from tests.operator_laws import run_virtually
 
@@ -29,10 +29,12 @@ class World:
 
     Attributes:
         plans: by prompt, for each time it is asked: the seconds it takes, and the API's status.
+        deaths: so many sessions die before a prompt is sent.
         asked: how often each was sent, with the moment of the last time.
     """
 
     plans: dict[str, list[tuple[float, int]]]
+    deaths: int = 0
     asked: Counter[str] = field(default_factory=Counter)
     running: int = 0
     most_running: int = 0
@@ -82,12 +84,17 @@ class MadeUp:
 
     def enqueue(self, turn: Turn) -> None:
         assert self.loop is not None
+        if self._world.deaths:
+            self._world.deaths -= 1
+            error = SessionClosedError("The session has ended, this prompt was not sent.")
+            turn._finish("failed", error=error, because=("closed", str(error)))
+            return
         self._turn = turn
         seconds, status = self._world.begins(str(turn.prompt))
         turn._begin(0, "made-up")
         turn._push([TextChunk(f"{turn.prompt}!")])
-        error: dict[str, Any] = {"result": "no", "is_error": True, "api_error_status": status}
-        fields = error if status != 200 else {"is_error": False}
+        refused: dict[str, Any] = {"result": "no", "is_error": True, "api_error_status": status}
+        fields = refused if status != 200 else {"is_error": False}
         last = ResultChunk(**{"subtype": "success", "result": None, "cost_usd": COST, **fields})
         self._timer = self.loop.call_later(seconds, self._end, [last], True)
 
@@ -153,6 +160,25 @@ def test_each_is_answered_once_after_as_many_tries_as_it_takes(
         assert answer.response.content == f"{answer.prompt}!"
     assert world.most_running <= at_once
     assert world.most_open <= at_once + 1  # one is ahead
+    assert world.open == world.running == 0
+
+
+@pytest.mark.parametrize(
+    ("deaths", "kinds"), [(3, [None, None]), (5, ["closed", None]), (99, ["closed"] * 2)]
+)
+def test_a_session_that_dies_before_a_prompt_is_sent_is_replaced(
+    deaths: int, kinds: list[str | None]
+) -> None:
+    world = World(named([[(1.0, 200)], [(1.0, 200)]]), deaths)
+
+    async def main() -> list[Answer]:
+        seen: list[Answer] = await ask_all(world.plans, at_once=1).pipe(ops.to_list())
+        return seen
+
+    with made_up(world):
+        seen = run_virtually(main())
+    assert [answer.response.error_kind for answer in seen] == kinds
+    assert [answer.tries for answer in seen] == [int(kind is None) for kind in kinds]
     assert world.open == world.running == 0
 
 

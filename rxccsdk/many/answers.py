@@ -30,6 +30,7 @@ from rxccsdk.text.sink import Sink
 
 _log = logging.getLogger("rxccsdk")
 
+_LOST = 3  # sessions that a prompt may lose before it is sent
 _LEAST = 0.0001  # USD: the CLI takes no budget of nothing
 
 
@@ -234,7 +235,7 @@ class Answers(Hot[Answer]):
 
     async def _ask(self, index: int) -> None:
         """Ask a prompt until it is answered, or is not to be asked again."""
-        tries, cost, turn = 0, 0.0, None
+        tries, lost, cost, turn = 0, 0, 0.0, None
         while True:
             if self._spent >= self._budget:
                 words = f"Not sent: max_budget_usd={self._budget} is spent (${self._spent:.4f})."
@@ -253,8 +254,11 @@ class Answers(Hot[Answer]):
                     return
                 continue
             turn = session.stream(self._prompts[index], timeout=self._timeout)
-            tries += 1
             response = await self._answered(index, turn, session)
+            if turn.index is None and response.error_kind == "closed" and lost < _LOST and not self._stopped:
+                lost += 1  # its CLI died while it waited: nothing was sent
+                continue
+            tries += turn.index is not None
             paid = response.metadata.cost_usd or 0.0
             cost += paid
             self._spent += paid
