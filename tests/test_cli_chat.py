@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -136,6 +137,30 @@ def test_what_is_typed_steers_the_agent(sit: Any) -> None:
     seat.see("› half a thou")
     seat.press("ght\r")
     seat.wait(lambda: "half a thought" in seat.told(), "what was begun is sent whole")
+
+
+def test_commands_while_the_agent_works(sit: Any) -> None:
+    def script(request: Any) -> Any:
+        if "one" in str(request.messages[-1]):
+            return reply("I wait. ").tool("Bash", WAIT)
+        return reply("I see.")
+
+    seat = sit(script, "--allowed-tools", "Bash", size=(100, 50))
+    seat.ready()
+    seat.press("one\r")
+    seat.see("I wait.")
+    seat.press("/rewind 1\r")
+    seat.see("stop it first, with Esc")
+    seat.press("/context\r")
+    seat.see("Free space")
+    seat.press("/compact\r")  # the CLI's own: nothing to steer with
+    seat.see("it is sent when this answer is done")
+    seat.see("I see.")
+    seat.wait(lambda: seat.screen.text().count("› /compact") == 2, "it is a prompt of its own")
+    seat.ready(2)
+    seat.press("/rewind\r")
+    seat.see("2  /compact")
+    assert "/context" not in str([request.messages for request in seat.api.requests])
 
 
 def test_what_comes_too_late_is_a_prompt_of_its_own(sit: Any) -> None:
@@ -342,6 +367,16 @@ def test_a_signal_ends_it_and_gives_the_terminal_back(sit: Any, number: int, bus
     assert seat.end() == 128 + number
     assert seat.modes_now() == seat.modes
     assert "Traceback" not in seat.screen.text()
+
+
+def test_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['prompt_toolkit'] = None; from rxccsdk.__main__ import main; main()"
+    seat = Seat(tmp_path, sys.executable, "-c", without, "chat")
+    try:
+        assert seat.end() == 3
+        assert "pip install 'rxccsdk[chat]'" in seat.screen.text()
+    finally:
+        seat.close()
 
 
 def test_a_chat_needs_a_terminal() -> None:
