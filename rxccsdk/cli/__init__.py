@@ -12,14 +12,19 @@ import typer
 from rxccsdk.cli.chunk_json import fields_in_words
 from rxccsdk.cli.codes import EXIT_CODES
 from rxccsdk.cli.flags import (
+    AnyBackend,
     AsMarkdown,
     Backend,
+    Continue,
+    Cwd,
     Json,
     Markdown,
+    Model,
     Notify,
     Plain,
     Quiet,
     Recording,
+    Resume,
     ShownThinking,
     ShownTools,
     Speed,
@@ -86,11 +91,8 @@ def ask(
             metavar="PROMPT", help="What to ask; a - in it stands for standard input, and so does no prompt."
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model's name or alias, such as haiku.")] = None,
-    cwd: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the agent works."),
-    ] = None,
+    model: Model = None,
+    cwd: Cwd = None,
     max_turns: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many model calls it may take.")
     ] = None,
@@ -113,15 +115,9 @@ def ask(
             help="What the agent may do unasked: acceptEdits, plan, dontAsk, bypassPermissions, ...",
         ),
     ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Go on with an earlier session; its summary names it.")
-    ] = None,
-    go_on: Annotated[
-        bool, typer.Option("--continue", "-c", help="Go on with the newest session of the folder.")
-    ] = False,
-    backend: Annotated[
-        Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
-    ] = Backend.auto,
+    resume: Resume = None,
+    go_on: Continue = False,
+    backend: AnyBackend = Backend.auto,
     stall: Annotated[
         float | None,
         typer.Option(

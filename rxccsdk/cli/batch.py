@@ -9,7 +9,7 @@ import typer
 
 from rxccsdk.cli import app
 from rxccsdk.cli.codes import EXIT_CODES
-from rxccsdk.cli.flags import Backend, modes, positive
+from rxccsdk.cli.flags import AnyBackend, Backend, Model, modes, positive
 
 
 @app.command(
@@ -38,7 +38,7 @@ def batch(
     tries: Annotated[
         int, typer.Option(min=1, metavar="N", help="How often to send what the API was too busy for.")
     ] = 4,
-    model: Annotated[str | None, typer.Option(help="The model's name or alias, such as haiku.")] = None,
+    model: Model = None,
     cwd: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the agents work."),
@@ -52,9 +52,7 @@ def batch(
     permission_mode: Annotated[
         str | None, typer.Option(metavar="MODE", autocompletion=modes, help="What they may do unasked.")
     ] = None,
-    backend: Annotated[
-        Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
-    ] = Backend.auto,
+    backend: AnyBackend = Backend.auto,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines, even on a terminal.")] = False,
 ) -> None:
     """Ask many prompts, a few at a time, each in a session of its own.

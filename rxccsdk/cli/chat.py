@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +11,14 @@ import typer
 from rxccsdk.cli import app
 from rxccsdk.cli.codes import EXIT_CODES, NOT_READY, USAGE, CommandError
 from rxccsdk.cli.flags import (
+    AnyBackend,
     AsMarkdown,
     Backend,
+    Continue,
+    Cwd,
     Markdown,
+    Model,
+    Resume,
     ShownThinking,
     ShownTools,
     Thinking,
@@ -29,24 +33,17 @@ _CHECKPOINTS = {"CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING": "true"}
 
 @app.command(epilog=EXIT_CODES, short_help="Talk with Claude Code, prompt after prompt.")
 def chat(
-    model: Annotated[str | None, typer.Option(help="The model's name or alias, such as haiku.")] = None,
-    cwd: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the agent works."),
-    ] = None,
+    model: Model = None,
+    cwd: Cwd = None,
     allowed_tools: Annotated[
         list[str] | None, typer.Option(metavar="TOOLS", help="Tools that need no permission, as for ask.")
     ] = None,
     permission_mode: Annotated[
         str | None, typer.Option(metavar="MODE", autocompletion=modes, help="What it may do unasked.")
     ] = None,
-    resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with an earlier session.")] = None,
-    go_on: Annotated[
-        bool, typer.Option("--continue", "-c", help="Go on with the newest session of the folder.")
-    ] = False,
-    backend: Annotated[
-        Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
-    ] = Backend.auto,
+    resume: Resume = None,
+    go_on: Continue = False,
+    backend: AnyBackend = Backend.auto,
     markdown: AsMarkdown = Markdown.rendered,
     tools: ShownTools = Tools.brief,
     thinking: ShownThinking = Thinking.line,

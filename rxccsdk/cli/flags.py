@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -64,6 +65,22 @@ def modes(incomplete: str) -> list[str]:
     return [mode for mode in known if mode.startswith(incomplete)]
 
 
+Model = Annotated[str | None, typer.Option(help="The model's name or alias, such as haiku.")]
+Cwd = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the agent works."),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Go on with an earlier session; its summary names it."),
+]
+Continue = Annotated[
+    bool, typer.Option("--continue", "-c", help="Go on with the newest session of the folder.")
+]
+AnyBackend = Annotated[
+    Backend,
+    typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed."),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Plain text: no colours, no progress line.")]
 AsMarkdown = Annotated[
     Markdown, typer.Option(help="On a terminal: rendered, or raw: coloured, each character as it is written.")
