@@ -17,7 +17,7 @@ import pytest
 
 from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, http_error, reply
 from rxccsdk.testing import environment as exactly
-from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, run
+from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, here, run
 from tests.desk import Desk
 
 CTRL_D = b"\x04"
@@ -252,6 +252,48 @@ def test_back_to_before_a_prompt_with_the_files(sit: Any) -> None:
     assert "not-this" not in seat.told()
     seat.press(CTRL_D)
     assert seat.end() == 0
+
+
+def test_an_earlier_chat_goes_on(sit: Any) -> None:
+    seat = sit([reply("First answer.")])
+    seat.ready()
+    seat.press("one\r")
+    seat.see("First answer.")
+    seat.ready(2)
+    seat.press(CTRL_D)
+    assert seat.end() == 0
+    (earlier,) = re.findall(r"--resume ([0-9a-f-]{36})", seat.screen.text())
+    for flags in (["--continue"], ["--resume", earlier]):
+        seat = sit([reply("Second answer.")], *flags)
+        seat.ready()
+        seat.press("two\r")
+        seat.see("Second answer.")
+        assert "First answer." in seat.told()
+        seat.ready(2)
+        seat.press("/rewind 1\r")
+        seat.see("begin a new chat instead")
+        seat.ready(3)
+        seat.press(CTRL_D)
+        assert seat.end() == 0
+    done = here("chat", "--continue", "--resume", "x")
+    assert done.returncode == 2
+
+
+def test_nothing_that_is_typed_or_said_steers_the_terminal(sit: Any) -> None:
+    def script(request: Any) -> Any:
+        return reply("An \x1b]0;evil\x07answer.")
+
+    seat = sit(script, size=(100, 50))
+    seat.ready()
+    seat.press("evil \x16\x07 \u202ebell\r")  # Ctrl+V takes the next key as it is
+    seat.see("answer.")
+    seat.ready(2)
+    seat.press("/rewind\r")
+    seat.see("1  evil")
+    assert "\x1b]0;" not in seat.written
+    listed = seat.written[seat.written.index("  1  evil") :]
+    assert "\x07" not in listed
+    assert "\u202e" not in listed.partition("goes back")[0]
 
 
 def test_a_permission_is_asked_and_given(sit: Any) -> None:
