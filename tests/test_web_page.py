@@ -144,6 +144,21 @@ async def test_a_question_and_a_permission_are_answered_on_the_page(real: Real, 
     assert (real.folder / "project" / "made").exists()
 
 
+async def test_a_background_agent_asks_on_the_page(real: Real, browser: Browser) -> None:
+    script = [reply("I send one. ").agent("p", background=True), reply("Sent."), reply("After.")]
+    agents = [reply("").tool("Bash", {"command": "touch made", "description": "x"}), reply("sub done")]
+    app = create_app(real.options(script, agents=agents, ask="stream"), token=TOKEN)
+    async with serving(app) as address:
+        tab = await opened(browser, address)
+        await tab.say("go")
+        await tab.until("document.querySelectorAll('#asides fieldset').length === 1")
+        await tab.value("document.querySelector('#asides button').click()")
+        await tab.until("document.querySelectorAll('#asides fieldset:disabled').length === 1")
+        await tab.reload()
+        await tab.until("document.querySelectorAll('#asides fieldset:disabled').length === 1")
+        assert await tab.value("document.querySelectorAll('#asides .status').length") == 1
+
+
 HOSTILE = """<script>window.hit = 1</script><img src=x onerror="window.hit = 2">
 
 [a](javascript:window.hit=3) ![b](http://127.0.0.1:9/pixel) <javascript:window.hit=4> [c](data:text/html,x)

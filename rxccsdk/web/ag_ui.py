@@ -32,7 +32,8 @@ from rxccsdk.chunks import Chunk, RetractedChunk, ToolInputChunk, ToolResultChun
 from rxccsdk.session.turn import Turn
 from rxccsdk.web.feed import Events
 from rxccsdk.web.sse import HEARTBEAT, PATIENCE, EventStream
-from rxccsdk.web.translating import Translator, as_json, text_of, translated
+from rxccsdk.web.translating import Translator, text_of, translated
+from rxccsdk.web.words import as_json
 
 _encode = EventEncoder().encode
 

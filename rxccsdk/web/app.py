@@ -48,7 +48,7 @@ def create_app(
     | `POST /turns` `{"prompt": ...}` | sends a prompt; `{"turn": n}` |
     | `GET /turns` | the turns so far, with prompt and status |
     | `GET /turns/{n}/events` | a turn's events, as `sse` sends them |
-    | `GET /events` | all turns, one after the other: the event `turn`, then the turn's own |
+    | `GET /events` | all turns, one after the other: the event `turn`, then the turn's own; `aside` is what background agents ask |
     | `POST /turns/{n}/interrupt` | stops a turn |
     | `POST /turns/{n}/steer` `{"text": ...}` | sends a message into it |
     | `POST /asks/{id}` | answers: `{"allow": true}`, `{"allow": true, "remember": true}`, `{"deny": "why"}`, `{"answers": {...}}` |
@@ -136,14 +136,22 @@ def _routes(talk: Conversation, heartbeat: float, patience: float) -> list[Route
 async def _watched(talk: Conversation, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
     """Yield the events of all turns, from the one that an event id is of."""
     number, seq = talk.place(last_event_id)
+    told = 0  # asides
     with talk.watching():
         while True:
-            await talk.has(number)
-            yield talk.announcement(number)
-            async with aclosing(events_of(talk.turns[number], seq)) as events:
-                async for piece in events:
-                    yield piece
-            number, seq = number + 1, -1
+            await talk.has(number, told)
+            if number < len(talk.turns):
+                yield talk.announcement(number)
+                async with aclosing(events_of(talk.turns[number], seq)) as events:
+                    async for piece in events:
+                        new = talk.asides[told:]
+                        told += len(new)
+                        yield piece + b"".join(new)
+                number, seq = number + 1, -1
+            else:
+                new = talk.asides[told:]
+                told += len(new)
+                yield b"".join(new)
 
 
 def _spoken(handler: Handler) -> Handler:

@@ -14,7 +14,7 @@ from rxccsdk.chunks import AskChunk, Chunk, DecisionChunk
 from rxccsdk.session.session import ClaudeSession
 from rxccsdk.session.turn import Turn
 from rxccsdk.web.feed import Events
-from rxccsdk.web.words import event, status_of
+from rxccsdk.web.words import as_json, event, status_of
 
 
 class Conversation:
@@ -27,12 +27,14 @@ class Conversation:
     Attributes:
         turns: in the order in which they were asked.
         asks: the questions of the agent that wait for an answer, by their ids.
+        asides: the events of questions that background agents ask, outside any turn, and their decisions.
     """
 
     def __init__(self, session: ClaudeSession, linger: float) -> None:
         self.session = session
         self.turns: list[Turn] = []
         self.asks: dict[str, AskChunk] = {}
+        self.asides: list[bytes] = []
         self._linger = linger
         self._run = secrets.token_hex(8)  # a page that is older than this server begins anew
         self._watchers = 0
@@ -65,10 +67,10 @@ class Conversation:
         """Return a turn's number; one that came of a message gets the next."""
         return self.turns.index(turn) if turn in self.turns else self._add(turn)
 
-    async def has(self, number: int) -> None:
-        """Wait until there is a turn of this number."""
+    async def has(self, number: int, asides: int) -> None:
+        """Wait until there is a turn of this number, or more than so many asides."""
         async with self._grown:
-            await self._grown.wait_for(lambda: number < len(self.turns))
+            await self._grown.wait_for(lambda: number < len(self.turns) or asides < len(self.asides))
 
     def described(self, number: int) -> dict[str, Any]:
         """Return a turn's number, prompt and status."""
@@ -105,8 +107,11 @@ class Conversation:
         self.turns.append(turn)
         if self._watchers:
             self._hold(turn)
-        self._telling = asyncio.get_running_loop().create_task(self._tell())
+        self._tell_soon()
         return len(self.turns) - 1
+
+    def _tell_soon(self) -> None:
+        self._telling = asyncio.get_running_loop().create_task(self._tell())
 
     async def _tell(self) -> None:
         async with self._grown:
@@ -125,3 +130,6 @@ class Conversation:
             self.asks[chunk.id] = chunk
         elif isinstance(chunk, DecisionChunk):
             self.asks.pop(chunk.ask_id, None)
+        if isinstance(chunk, (AskChunk, DecisionChunk)) and chunk.turn is None:
+            self.asides.append(event("aside", as_json(chunk)))
+            self._tell_soon()

@@ -31,7 +31,8 @@ class Turn {
     this.parts = new Map();
     this.status = element("p", "status", "…");
     this.body = element("div", "body");
-    turnsNode.append(element("section", "turn", element("div", "prompt", prompt), this.body, this.status));
+    this.node = element("section", "turn", element("div", "prompt", prompt), this.body, this.status);
+    turnsNode.append(this.node);
   }
 
   part(key, make) {
@@ -50,6 +51,10 @@ class Turn {
     if (show) show(this, chunk);
   }
 }
+
+const asides = new Turn(-1, "");
+asides.node.remove();
+byId("asides").append(asides.body);
 
 const side = (chunk) => (chunk.agent === null ? "" : " agent");
 const waiting = new Set();
@@ -118,7 +123,7 @@ const shown = {
   },
   DecisionChunk(turn, chunk) {
     const node = turn.parts.get(`ask ${chunk.ask_id}`);
-    if (!node) return;
+    if (!node || node.disabled) return;
     node.disabled = true;
     node.append(element("p", "status", `${chunk.decision}${chunk.detail ? `: ${chunk.detail}` : ""}`));
   },
@@ -189,6 +194,8 @@ function take(name, data) {
     current.status.textContent = data.error ? `${data.status}: ${data.error}` : data.status;
     current.ended = true;
     stop.hidden = true;
+  } else if (name === "aside") {
+    shown[data.kind](asides, data);
   } else {
     current.take(data);
   }

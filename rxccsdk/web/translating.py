@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from rxccsdk.chunk_json import to_json
 from rxccsdk.chunks import (
     AskChunk,
     Chunk,
@@ -140,12 +139,6 @@ async def translated(translator: Translator) -> AsyncGenerator[bytes, None]:
             yield b"".join((*first, *said))
     first = () if has_begun else translator.begin()
     yield b"".join((*first, *translator.rest()))
-
-
-def as_json(chunk: Chunk) -> dict[str, Any]:
-    """Return a chunk as what `to_json` writes."""
-    found: dict[str, Any] = json.loads(to_json(chunk))
-    return found
 
 
 def text_of(content: Any) -> str:

@@ -19,7 +19,8 @@ from rxccsdk.chunks import (
 )
 from rxccsdk.session.turn import Turn
 from rxccsdk.web.sse import HEARTBEAT, PATIENCE, EventStream
-from rxccsdk.web.translating import Translator, as_json, text_of, translated
+from rxccsdk.web.translating import Translator, text_of, translated
+from rxccsdk.web.words import as_json
 
 _REASONS = {"end_turn": "stop", "max_tokens": "length", "stop_sequence": "stop", "refusal": "content-filter"}
 

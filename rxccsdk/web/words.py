@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rxccsdk.chunk_json import to_json
+from rxccsdk.chunks import Chunk
 from rxccsdk.session.turn import Turn
 
 
@@ -17,3 +19,9 @@ def status_of(turn: Turn) -> dict[str, Any]:
     """Return how a turn stands, or how it ended."""
     response = turn.response
     return {"status": turn.status, "error": response.error, "error_kind": response.error_kind}
+
+
+def as_json(chunk: Chunk) -> dict[str, Any]:
+    """Return a chunk as what `to_json` writes."""
+    found: dict[str, Any] = json.loads(to_json(chunk))
+    return found
