@@ -19,6 +19,7 @@ from starlette.routing import Route
 from rxccsdk import AskChunk, PromptChunk, TextChunk, Turn
 from rxccsdk.testing import reply
 from rxccsdk.web import create_app, sse
+from tests.cli_versions import needs_cli
 from tests.conftest import Real
 from tests.web_server import TOKEN, Event, client, events, serving
 
@@ -229,6 +230,38 @@ async def test_a_turn_is_steered_and_another_interrupted(real: Real) -> None:
         await http.post("/turns", json={"prompt": "again"})
         await until(http, TextChunk, "/turns/1/events")
         assert (await http.post("/turns/1/interrupt")).json()["status"] == "interrupted"
+
+
+@needs_cli("2.1.222", "do not say what becomes of a message")
+async def test_a_message_that_comes_too_late_is_a_turn_of_its_own(real: Real) -> None:
+    go = threading.Event()
+    script = [reply().text("One.").until(go, mid_block=True), reply("Two.")]
+    async with serving(create_app(real.options(script), token=TOKEN)) as address, client(address) as http:
+        await http.post("/turns", json={"prompt": "go"})
+        await until(http, TextChunk)
+        steering = asyncio.create_task(http.post("/turns/0/steer", json={"text": "And then?"}))
+        await until(http, PromptChunk)
+        go.set()
+        assert (await steering).json() == {"outcome": "queued", "turn": 1}
+        assert answer_of([event async for event in events(http, "/turns/1/events")]) == "Two."
+        assert [turn["prompt"] for turn in (await http.get("/turns")).json()] == ["go", "And then?"]
+
+
+async def test_a_client_that_stalls_does_not_keep_the_server_from_ending(
+    real: Real, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = "All work and no play makes Jack a dull boy. " * 30_000
+    async with real([reply().text(text, pieces=1000)]) as session:
+        turn = session.stream("go", linger=30)
+        async with asyncio.timeout(30), serving(app_of(turn)) as address:
+            slow = socket.socket()
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(("127.0.0.1", int(address.rpartition(":")[2])))
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await turn.wait()
+        slow.close()
+        assert turn.status == "completed"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def test_nobody_watches_and_the_turn_is_interrupted_after_the_linger(real: Real) -> None:

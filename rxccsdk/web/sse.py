@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from rxccsdk.web.words import event, status_of
 
 HEARTBEAT = 15.0
 PATIENCE = 30.0
+_FAREWELL = 1.0
 
 
 def sse(
@@ -78,8 +80,10 @@ class EventStream(EventSourceResponse):
 
         try:
             await super().__call__(scope, receive, send_and_note)
-            if not is_whole:  # the server ends: the client is told so
-                await send({"type": "http.response.body", "body": b""})
+            if not is_whole:  # the server ends: the client is told so, if it listens
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_FAREWELL):
+                        await send({"type": "http.response.body", "body": b""})
         except SendTimeoutError:
             pass  # it is dropped; the server closes the connection
         finally:
