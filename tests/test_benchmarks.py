@@ -16,6 +16,7 @@ from rxccsdk.testing import clean_environment, environment
 CHECKOUT = Path(__file__).parent.parent
 
 MEASURES = [
+    "displays",
     "fan_out",
     "growth",
     "latency",

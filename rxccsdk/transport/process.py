@@ -185,6 +185,14 @@ class CliProcess(asyncio.SubprocessProtocol):
         if self._exited.is_set():
             self._report_end()
         else:
+            asyncio.get_running_loop().call_later(_EXIT_GRACE, self._report_end_unless_due)
+
+    def _report_end_unless_due(self) -> None:
+        """Report that it has closed its output; one that is dead is reported when its exit code is known."""
+        assert self._transport is not None
+        if _is_alive(self._transport.get_pid()):
+            self._report_end()
+        else:
             asyncio.get_running_loop().call_later(_EXIT_GRACE, self._report_end)
 
     def _report_end(self) -> None:
@@ -307,6 +315,15 @@ async def _end_all(processes: set[psutil.Process]) -> None:
             if not any(_runs(process) for process in alive):
                 return
             await asyncio.sleep(0.05)
+
+
+def _is_alive(pid: int) -> bool:
+    import psutil
+
+    try:
+        return _runs(psutil.Process(pid))
+    except psutil.Error:
+        return False
 
 
 def _runs(process: psutil.Process) -> bool:
