@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from rxccsdk import ClaudeSession, SessionOptions, cassettes
+from rxccsdk.cli import app
+from rxccsdk.cli.codes import CommandError
 from rxccsdk.testing import ScriptedCli, result_frame, text_turn
 from rxccsdk.transport.player import CassettePlayer
 from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, environment, heed_ctrl_c, here, run, terminal
@@ -261,3 +264,33 @@ async def test_no_pause_is_longer_than_wanted(slow_turns: Path) -> None:
         assert not playing.done()
         player.resume()
         assert (await playing).content == "two begins, two ends."
+
+
+def test_how_much_of_tools_and_thoughts_is_shown(watch: Any) -> None:
+    desk = watch(cassettes.AGENT, "--speed", "64", "--tools", "full", "--thinking", "off")
+    assert desk.end() == 0
+    assert "+    if len(prices) >= DISCOUNT_FROM:" in desk.screen.text()
+    assert "∴" not in desk.screen.text()
+    desk = watch(cassettes.AGENT, "--speed", "64")
+    assert desk.end() == 0
+    assert "amount *= 0.95" not in desk.screen.text()
+    assert "∴" in desk.screen.text()
+
+
+def test_what_ask_is_told_about_its_display_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def take(**shown: Any) -> None:
+        given.update(shown)
+        raise CommandError("seen", 2)
+
+    async def ask(prompt: str, options: Any, make_view: Any, stall: Any, ending: Any, **rest: Any) -> int:
+        make_view(ending)
+        return 0
+
+    monkeypatch.setattr("rxccsdk.cli.views.make_view", take)
+    monkeypatch.setattr("rxccsdk.cli.asking.ask", ask)
+    arguments = ["--tools", "full", "--thinking", "off", "--notify", "osc9", "--max-budget-usd", "2", "go"]
+    assert CliRunner().invoke(app, ["ask", *arguments]).exit_code == 2
+    wanted = {"tools": "full", "thinking": "off", "notify": "osc9", "budget": 2.0, "markdown": "rendered"}
+    assert wanted.items() <= given.items()

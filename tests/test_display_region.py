@@ -179,3 +179,51 @@ def test_two_sessions_in_one_display_keep_their_lines() -> None:
         "• of",
         "• a list",
     ]
+
+
+def test_a_painting_is_seen_at_once_or_not_at_all() -> None:
+    """Synchronized output: mode 2026 around all that moves the cursor."""
+    stage = Stage(80, 24)
+    with stage.display:
+        stage.say(["# One\n\ntwo ", "three\n\n- four\n"])
+    stage.look()
+    outside = re.sub(r"\x1b\[\?2026h.*?\x1b\[\?2026l", "", stage.written, flags=re.DOTALL)
+    assert "\x1b" not in outside
+    assert stage.written.count("\x1b[?2026h") == stage.written.count("\x1b[?2026l") > 2
+
+
+def test_links_are_of_our_making_and_lead_where_they_say() -> None:
+    stage = Stage(80, 24)
+    with stage.display:
+        stage.say(
+            ["[here](https://example.org/a) and [there](javascript:alert(1)) \x1b]8;;https://evil\x1b\\x\n"]
+        )
+    stage.look()
+    targets = set(re.findall(r"\x1b\]8;[^;]*;([^\x1b]+)\x1b", stage.written))
+    assert targets == {"https://example.org/a"}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_rows_of_what_runs_fit_and_leave_nothing(size: tuple[int, int]) -> None:
+    columns, lines = size
+    stage = Stage(columns, lines)
+    calls = [ToolUseChunk(str(n), "Bash", {"command": f"make part-{n} " * 9}, n, turn=0) for n in range(5)]
+    with stage.display:
+        for call in [*calls, ToolUseChunk("a", "Agent", {"description": "日本語 review"}, 9, turn=0)]:
+            stage.display.show(call)
+            stage.display.print("printed")  # paints
+            stage.look()
+        window = stage.screen.window()
+        shown = [row for row in window if row.startswith(("◦", "▸ Agent"))]
+        assert shown
+        assert len(shown) <= max(4, lines // 3)
+        stage.resize(columns - 7, lines)
+        for call in calls:
+            stage.display.show(ToolResultChunk(call.id, "ok", False, turn=0, at=1.0))
+        stage.display.show(ToolResultChunk("a", "ok", False, turn=0, at=1.0))
+        stage.look()
+    stage.look()
+    text = stage.screen.text()
+    assert "◦" not in text
+    assert text.count("✓ Bash make part-") == 5
+    assert text.count("printed") == 6
