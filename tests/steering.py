@@ -38,8 +38,8 @@ class Model:
 
     def __call__(self, request: Request) -> Reply:
         """Answer a request."""
-        users = [message for message in request.messages if message.get("role") == "user"]
-        words = dict.fromkeys(_WORD.findall(json.dumps(users)))
+        told = [message for message in request.messages if message.get("role") != "assistant"]
+        words = dict.fromkeys(_WORD.findall(json.dumps([told, request.system])))
         new = [word for word in words if word not in self.heard]
         self.heard.update(new)
         text = " ".join(["I heard:", *new, "and that is all. "])
