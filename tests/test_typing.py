@@ -74,7 +74,12 @@ def snippets(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "checker", [("mypy", "--strict", "--no-pretty"), ("basedpyright", "--level", "error")], ids=lambda c: c[0]
+    "checker",
+    [
+        ("mypy", "--strict", "--no-pretty"),
+        ("basedpyright", "--pythonpath", sys.executable, "--level", "error"),
+    ],
+    ids=lambda c: c[0],
 )
 def test_the_readmes_snippets_are_typed(snippets: list[str], checker: tuple[str, ...]) -> None:
     pytest.importorskip(checker[0])
