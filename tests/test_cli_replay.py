@@ -259,10 +259,12 @@ async def test_no_pause_is_longer_than_wanted(slow_turns: Path) -> None:
         playing = asyncio.ensure_future(session.query("go", stream=False))
         await asyncio.sleep(0.01)
         player.pause()
+        place = player._recorded_at
         player.pause()
         await asyncio.sleep(0.5)
         assert not playing.done()
         player.resume()
+        assert player._recorded_at == pytest.approx(place, abs=0.1), "a pause is no time of the recording's"
         assert (await playing).content == "two begins, two ends."
 
 

@@ -141,8 +141,8 @@ class CassettePlayer:
 
     def resume(self) -> None:
         """Play on."""
+        self._set_the_clock()  # still paused: the time until now is none of the recording's
         self.is_paused = False
-        self._set_the_clock()
         self._go_on()
 
     def hurry(self) -> None:
