@@ -112,6 +112,12 @@ class StreamedMessage:
     complete: bool = False
     stopped: bool = False
 
+    def settle(self) -> None:
+        """Note that it is over, and that what the CLI has not confirmed of it was taken back."""
+        self.stopped = True
+        for block in self.unconfirmed():
+            block.confirmed = True
+
     def unconfirmed(self) -> list[StreamedBlock]:
         """Return the blocks that were shown and that nothing says the CLI has whole."""
         if self.complete:

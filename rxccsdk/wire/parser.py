@@ -137,6 +137,7 @@ class Parser:
         """Forget the main agent's open message: its turn is over without a result."""
         self._messages.pop(None, None)
         self._cut = None
+        self._confirmed.clear()
 
     def _emit(
         self,
@@ -232,12 +233,11 @@ class Parser:
         if message is self._cut:
             self._cut = None
         blocks = message.unconfirmed()
-        if blocks and (numbers := tuple(block.number for block in blocks)):
+        if blocks:
             tools = tuple(block.id for block in blocks if block.kind == "tool_use")
+            numbers = tuple(block.number for block in blocks)
             self._emit(RetractedChunk, numbers, tools, replaced, agent=agent, message=message)
-        for block in blocks:
-            block.confirmed = True
-        message.stopped = True
+        message.settle()
         self._emit(MessageChunk, "stop", agent=agent, message=message)
 
     def _settle_cut(self, *, replaced: bool) -> None:
@@ -344,7 +344,6 @@ class Parser:
             if frame.get("is_error") or str(frame.get("subtype")).startswith("error"):
                 message.complete = True  # cut short: what had arrived is kept as partial
             self._retract(None, message, replaced=False)
-        self._messages.pop(None, None)
-        self._confirmed.clear()
-        fields = result_fields(frame, self._meter.cost(frame), self._meter.models(frame))
-        self._emit(ResultChunk, *fields.values())
+        self.abandon()
+        cost, models = self._meter.cost(frame), self._meter.models(frame)
+        self._emit(ResultChunk, *result_fields(frame, cost, models).values())
