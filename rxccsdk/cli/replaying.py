@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from rxccsdk import operators as cc
@@ -12,7 +11,7 @@ from rxccsdk.cli.codes import BAD_TURN, SUCCESS, USAGE, CommandError
 from rxccsdk.cli.replay_keys import ReplayKeys
 from rxccsdk.cli.running import Ending
 from rxccsdk.cli.views import View
-from rxccsdk.session.prompt import Prompt
+from rxccsdk.session.prompt import Prompt, in_words
 from rxccsdk.session.session import ClaudeSession
 from rxccsdk.session.turn import Turn
 from rxccsdk.transport.cassette import read_cassette
@@ -55,14 +54,12 @@ async def replay(
         async with keys.heard(view.display):
             while first is not None:
                 player = CassettePlayer(file, keys.speed, idle)
-                session = ClaudeSession()
-                session._make_transport = partial(_itself, player)
-                async with session:
+                async with _session(player) as session:
                     for _ in range(first - 1):
                         await _skip(session)
                     for number, take in enumerate(recorded[first - 1 :], start=first):
                         keys.begin(number, player)
-                        view.begin(_in_words(take.prompt))
+                        view.begin(in_words(take.prompt))
                         success = await _play(session, take.prompt, view, ending) and success
                         if number == only or ending.code is not None or keys.wanted is not None:
                             break
@@ -83,8 +80,10 @@ async def _play(session: ClaudeSession, prompt: Prompt, view: View, ending: Endi
     return success
 
 
-def _itself(player: CassettePlayer) -> CassettePlayer:
-    return player
+def _session(player: CassettePlayer) -> ClaudeSession:
+    session = ClaudeSession()
+    session._make_transport = lambda: player
+    return session
 
 
 async def _skip(session: ClaudeSession) -> None:
@@ -94,12 +93,6 @@ async def _skip(session: ClaudeSession) -> None:
         while turn.status == "pending":  # noqa: ASYNC110 - nothing tells when the prompt is written
             await asyncio.sleep(0)
         await turn.interrupt()
-
-
-def _in_words(prompt: Prompt) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    return "\n".join(str(block.get("text") or f"[{block.get('type')}]") for block in prompt)
 
 
 def _turns(count: int) -> str:

@@ -24,7 +24,7 @@ from rxccsdk.chunks import (
 )
 from rxccsdk.errors import RxccError
 from rxccsdk.session.denied import text_of_content
-from rxccsdk.session.prompt import Prompt
+from rxccsdk.session.prompt import in_words
 from rxccsdk.session.session import ClaudeSession
 from rxccsdk.session.turn import Turn
 from rxccsdk.text.pieces import answer_without_text
@@ -100,7 +100,7 @@ async def read(path: Path) -> list[Scene]:
                     await turn.pipe(cc.tap_chunks(chunks.append), cc.to_response())
                 except RxccError as broken:
                     error = broken
-                scenes.append(Scene(_in_words(turn.prompt), chunks, error))
+                scenes.append(Scene(in_words(turn.prompt), chunks, error))
                 if error is not None:
                     return scenes
                 turn = turn._follower
@@ -207,9 +207,3 @@ def _result(chunk: ResultChunk, at: float) -> Row:
     if chunk.cost_usd is not None:
         words.append(f"${chunk.cost_usd:.4f}")
     return Row("result", at, [(at, " · ".join(words))], at, failed=chunk.is_error)
-
-
-def _in_words(prompt: Prompt) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    return "\n".join(str(block.get("text") or f"[{block.get('type')}]") for block in prompt)

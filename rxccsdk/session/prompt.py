@@ -9,6 +9,18 @@ Prompt = str | list[dict[str, Any]]
 """Text, or a list of content blocks (text, image) as the Messages API spells them."""
 
 
+def in_words(prompt: Prompt) -> str:
+    r"""Return a prompt as text; what is none is named.
+
+    Example:
+        >>> in_words([{"type": "text", "text": "What is this?"}, {"type": "image", "source": {}}])
+        'What is this?\n[image]'
+    """
+    if isinstance(prompt, str):
+        return prompt
+    return "\n".join(str(block.get("text") or f"[{block.get('type')}]") for block in prompt)
+
+
 def checked_prompt(prompt: Any) -> Prompt:
     """Return the prompt if it can be sent.
 
