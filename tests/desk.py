@@ -11,15 +11,20 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.cli_processes import environment, heed_ctrl_c
+from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment
+from rxccsdk.testing import environment as exactly
+from tests.cli_processes import COMMAND, environment, heed_ctrl_c
 from tests.emulator import Emulator
 
 
 class Desk:
     """A pseudo-terminal with an emulator before it, and a program, or a shell, in its session."""
+
+    api: LoopbackApi  # that answers what runs here, where something does
 
     def __init__(self, folder: Path, *command: str, size: tuple[int, int] = (80, 24)) -> None:
         self.folder = folder
@@ -96,3 +101,33 @@ class Desk:
         self.process.wait()
         os.close(self._slave)
         os.close(self._master)
+
+
+@contextlib.contextmanager
+def desks(folder: Path, *command: str, make: type[Desk] = Desk, last: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Give what sits down where a command of ours runs in a project of its own, answered by a script.
+
+    Args:
+        folder: for the project, the CLI and what it writes.
+        command: of rxccsdk, with its first arguments.
+        make: the desk.
+        last: its last arguments.
+    """
+    cli, project = bundled_cli(), folder / "project"
+    assert cli is not None
+    (folder / "bin").mkdir()
+    (folder / "bin" / "claude").symlink_to(cli)
+    project.mkdir()
+    with contextlib.ExitStack() as stack:
+
+        def start(script: Any, *arguments: str, size: tuple[int, int] = (80, 24)) -> Desk:
+            api = stack.enter_context(LoopbackApi(script))
+            clean = clean_environment(api.url, folder / "home")
+            clean["PATH"] = f"{folder / 'bin'}:{clean['PATH']}"
+            stack.enter_context(exactly(clean))
+            desk = make(folder, *COMMAND, *command, "--cwd", str(project), *arguments, *last, size=size)
+            stack.callback(desk.close)
+            desk.api = api
+            return desk
+
+        yield start

@@ -8,17 +8,15 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, http_error, reply
-from rxccsdk.testing import environment as exactly
+from rxccsdk.testing import http_error, reply
 from tests.cli_processes import COMMAND, CTRL_C, ESCAPE, here, run
-from tests.desk import Desk
+from tests.desk import Desk, desks
 
 CTRL_D = b"\x04"
 ALT_ENTER = b"\x1b\r"
@@ -28,8 +26,6 @@ WAIT = {"command": "for i in $(seq 1 20); do sleep 0.1; done", "description": "w
 
 class Seat(Desk):
     """A desk whose terminal says where its cursor is when it is asked, as terminals do."""
-
-    api: LoopbackApi
 
     def __init__(self, folder: Path, *command: str, size: tuple[int, int] = (80, 24)) -> None:
         super().__init__(folder, *command, size=size)
@@ -48,25 +44,7 @@ class Seat(Desk):
 @pytest.fixture(params=["claude-code-sdk", "claude-agent-sdk"])
 def sit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Sit down at a terminal where `rxccsdk chat` runs, against a scripted API."""
-    cli = bundled_cli()
-    assert cli is not None
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "claude").symlink_to(cli)
-    project = tmp_path / "project"
-    project.mkdir()
-    with ExitStack() as stack:
-
-        def start(script: Any, *arguments: str, size: tuple[int, int] = (80, 24)) -> Seat:
-            api = stack.enter_context(LoopbackApi(script))
-            clean = clean_environment(api.url, tmp_path / "home")
-            clean["PATH"] = f"{tmp_path / 'bin'}:{clean['PATH']}"
-            stack.enter_context(exactly(clean))
-            chat = ("chat", "--backend", request.param, "--cwd", str(project))
-            seat = Seat(tmp_path, *COMMAND, *chat, *arguments, size=size)
-            stack.callback(seat.close)
-            seat.api = api
-            return seat
-
+    with desks(tmp_path, "chat", "--backend", request.param, make=Seat) as start:
         yield start
 
 

@@ -6,7 +6,6 @@ import io
 import re
 import termios
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from rxccsdk.cli.person import Limits
 from rxccsdk.display.live import LiveDisplay
 from rxccsdk.display.questions import Person, suggestion_in_words
 from rxccsdk.display.running import Running
-from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, reply
-from rxccsdk.testing import environment as exactly
+from rxccsdk.testing import reply
 from tests.cli_processes import COMMAND, CTRL_C, run
-from tests.desk import Desk
+from tests.desk import Desk, desks
 
 ASK = [*COMMAND, "ask"]
 TOUCH = {"command": "touch made", "description": "make a file"}
@@ -41,25 +39,7 @@ def sdk() -> str:
 @pytest.fixture
 def sit(sdk: str, tmp_path: Path) -> Iterator[Any]:
     """Sit down at a terminal where `rxccsdk ask` runs, against a scripted API."""
-    cli = bundled_cli()
-    assert cli is not None
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "claude").symlink_to(cli)
-    project = tmp_path / "project"
-    project.mkdir()
-    with ExitStack() as stack:
-
-        def start(script: Any, *arguments: str, size: tuple[int, int] = (80, 24)) -> Desk:
-            api = stack.enter_context(LoopbackApi(script))
-            clean = clean_environment(api.url, tmp_path / "home")
-            clean["PATH"] = f"{tmp_path / 'bin'}:{clean['PATH']}"
-            stack.enter_context(exactly(clean))
-            command = [*ASK, "--backend", sdk, "--cwd", str(project), *arguments, "go"]
-            desk = Desk(tmp_path, *command, size=size)
-            stack.callback(desk.close)
-            desk.api = api  # type: ignore[attr-defined]
-            return desk
-
+    with desks(tmp_path, "ask", "--backend", sdk, last=("go",)) as start:
         yield start
 
 
