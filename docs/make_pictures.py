@@ -1,4 +1,4 @@
-"""Makes docs/{ask,batch,chat,replay}.svg: what these commands show in a terminal, as it goes on.
+"""Makes the pictures of docs/: what the commands show in a terminal, as it goes on.
 
 python docs/make_pictures.py [NAME ...]
 
@@ -251,12 +251,17 @@ def _type(desk: Desk, keys: str) -> None:
         _linger(desk, 0.08)
 
 
+def demo(folder: Path) -> Scene:
+    """What a new user sees first."""
+    return Scene("rxccsdk demo", ["demo"], None, lambda desk: None, size=(92, 40))
+
+
 def _linger(desk: Desk, seconds: float) -> None:
     until = time.monotonic() + seconds
     desk.wait(lambda: time.monotonic() >= until)
 
 
-SCENES = {"ask": ask, "batch": batch, "chat": chat, "replay": replay}
+SCENES = {"demo": demo, "ask": ask, "batch": batch, "chat": chat, "replay": replay}
 
 
 def main() -> None:
