@@ -355,7 +355,7 @@ def test_every_question_has_one_decision(steps: list[str]) -> None:
                     assert connection.what_became_of(oldest) == "withdrawn"
                     assert isinstance(chunks[-1], DecisionChunk)
                 else:
-                    chunks.append(connection.decide(oldest, {"behavior": step}))
+                    chunks += connection.put(connection.answer(oldest, {"behavior": step}))
         elif step == "result" and connection.turn is not None:
             receive({**result_frame("x"), "user_message_uuids": ["p"]})
         elif step == "prompt" and connection.is_ready:

@@ -129,7 +129,8 @@ def test_a_notice_of_our_own_is_numbered_after_what_came() -> None:
     connection.prompt("go", now=11.0)
     events = receive(connection, INIT, begun(), block(0), delta("a"), now=12.0)
     last = max(event.seq for event in events if isinstance(event, Chunk))
-    notice = connection.notice("stalled", "30 s without a frame", now=42.0)
+    (notice,) = connection.put(connection.notice("stalled", "30 s without a frame"), 42.0)
+    assert isinstance(notice, NoticeChunk)
     assert (notice.turn, notice.seq, notice.at) == (0, last + 1, 31.0)
 
 

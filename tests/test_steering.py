@@ -396,9 +396,9 @@ def test_each_message_has_one_end_in_the_right_turn(acts: list[Act], names_all: 
         if connection.turn is None:
             break
         if act == "send":
-            uuid, _, _, made = connection.steer(f"message {len(waiting)}")
+            uuid, line, _ = connection.steer(f"message {len(waiting)}")
             waiting.append(uuid)
-            events.extend(made)
+            events.extend(connection.put(line))
         elif act in ("take up", "complete") and waiting:
             uuid = waiting.pop(which % len(waiting))
             taken.append(uuid)

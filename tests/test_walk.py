@@ -31,6 +31,7 @@ class ByHand:
     session_id = "s"
     takes_asks = False
     is_live = True
+    echoes = False
     pid = None
     written: Frame | None = None
     warnings: list[str] = []  # noqa: RUF012

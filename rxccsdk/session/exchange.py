@@ -169,7 +169,8 @@ class Exchange:
         if self._connection.turn != turn.index:
             return  # its result is being delivered: leaving at it is not leaving early
         self._interruption.begin()
-        self._dispatch([self._connection.notice(kind, why, now=self._transport.time())])
+        if self._talk is not None:
+            self._talk.notice(kind, why)
 
     # -- prompts out --------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class Talk:
         self._transport = transport
         self._connection = connection
         self._deliver = deliver
-        self._watch = CommandWatch(self.control, tool_output, self._show) if tool_output else None
+        self._watch = CommandWatch(self.control, tool_output, self._put_output) if tool_output else None
         self._waiting: dict[str, asyncio.Future[ControlAnswer]] = {}
         self._messages: dict[str, tuple[Turn, asyncio.Future[Answered]]] = {}  # sent into turns, by uuid
 
@@ -94,12 +94,12 @@ class Talk:
             ControlError: it was taken back.
             SessionClosedError: the CLI takes no more input.
         """
-        message, line, data, events = self._connection.steer(text, now=self._transport.time())
+        message, line, data = self._connection.steer(text)
         answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._messages[message] = (turn, answered)
         self._transport.record(line)
         self._transport.write(data)
-        self._deliver(events)
+        self._show(line)
         return await answered
 
     def _settle_message(self, event: PromptSettled, running: Turn | None) -> None:
@@ -156,8 +156,15 @@ class Talk:
             raise ControlError(f"This question was {words.get(decision, 'withdrawn: nobody waits for it')}.")
         if not self.is_live:
             raise ControlError("A recording asks this: it has its own answer.")
-        self._transport.write(self._connection.answer(ask.id, response))
-        self._deliver([self._connection.decide(ask.id, response, now=self._transport.time())])
+        line = self._connection.answer(ask.id, response)
+        self._transport.write(line)
+        self._show(line)
+
+    def notice(self, kind: str, detail: str) -> None:
+        """Put a notice into the running turn."""
+        line = self._connection.notice(kind, detail)
+        self._transport.record(line)
+        self._show(line)
 
     def see(self, chunk: Chunk) -> None:
         """Look at a chunk: a command may begin or end with it."""
@@ -169,9 +176,13 @@ class Talk:
         if self._watch is not None:
             self._watch.stop()
 
-    def _show(self, call: str, task: str, output: str, total: int, ended: bool) -> None:
-        now = self._transport.time()
-        made = self._connection.tool_output(call, task, output, total, ended=ended, now=now)
-        if made is not None:
-            self._transport.record(made[0])
-            self._deliver(made[1])
+    def _put_output(self, call: str, task: str, output: str, total: int, ended: bool) -> None:
+        line = self._connection.tool_output(call, task, output, total, ended=ended)
+        if line is not None:
+            self._transport.record(line)
+            self._show(line)
+
+    def _show(self, line: bytes) -> None:
+        """Put a line of our own into the stream, where it does not come back by itself."""
+        if not self._transport.echoes:
+            self._deliver(self._connection.put(line, self._transport.time()))

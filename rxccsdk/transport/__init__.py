@@ -55,6 +55,10 @@ class Transport(Protocol):
     def is_live(self) -> bool:
         """Whether a CLI is there, and not the recording of one."""
 
+    @property
+    def echoes(self) -> bool:
+        """Whether lines of our own come back among the CLI's, in their place: others have theirs, too."""
+
     def time(self) -> float:
         """Return the time in seconds, as `Chunk.at` counts it."""
 

@@ -39,6 +39,7 @@ class CliTransport:
         self.session_id: str | None = None
         self.takes_asks = options.ask == "stream"
         self.is_live = True
+        self.echoes = False
         self._options = options
         self._recorder = recorder
         self._texts = TextFiles()

@@ -30,6 +30,7 @@ class CassettePlayer:
 
     session_id: str | None = None
     is_live = False
+    echoes = False
     pid: int | None = None
 
     def __init__(self, path: Path, speed: float, max_idle: float = float("inf")) -> None:

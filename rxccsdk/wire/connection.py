@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from rxccsdk.chunks import Chunk, DecisionChunk, Frame, NoticeChunk, ResultChunk
+from rxccsdk.chunks import Chunk, Frame, NoticeChunk, ResultChunk
 from rxccsdk.wire.asks import Decision, outcome
 from rxccsdk.wire.counters import Counters
 from rxccsdk.wire.dialogue import Dialogue
@@ -28,13 +28,13 @@ from rxccsdk.wire.frames import LineFramer, decode, decode_delta, new_session_id
 from rxccsdk.wire.parser import Parser
 from rxccsdk.wire.requests import answer_line, control_line, prompt_line
 from rxccsdk.wire.routing import AMBIGUOUS, Router
-from rxccsdk.wire.steering import OWN_STEER, Message
-from rxccsdk.wire.system import OWN_OUTPUT
+from rxccsdk.wire.steering import OWN_STEER
+from rxccsdk.wire.system import OWN_NOTICE, OWN_OUTPUT
 
 _log = logging.getLogger("rxccsdk")
 
 _FOR_THE_SDK = ("control_request", "control_response", "control_cancel_request", "transcript_mirror")
-_OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
+OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
 
 
@@ -45,6 +45,7 @@ class Connection:
         keep_raw: keep each frame in the `raw` of its chunks.
         base_cost: what the session had cost before its first turn, in USD; `None` where that is unknown.
         now: when it opens, in seconds on any clock; `receive` and `prompt` are given times of the same one.
+        ids: how the ids of its requests begin: another one where several connections share a CLI.
 
     Attributes:
         request_id: the id of the control request that was written last.
@@ -60,8 +61,11 @@ class Connection:
         TurnEnded
     """
 
-    def __init__(self, *, keep_raw: bool = False, base_cost: float | None = 0.0, now: float = 0.0) -> None:
+    def __init__(
+        self, *, keep_raw: bool = False, base_cost: float | None = 0.0, now: float = 0.0, ids: str = OWN_ID
+    ) -> None:
         self.request_id = ""
+        self._ids = ids
         self.takes_asks = False
         self._keep_raw = keep_raw
         self._framer = LineFramer()
@@ -147,40 +151,43 @@ class Connection:
     def control(self, subtype: str, /, **fields: Any) -> bytes:
         """Return what to write to ask the CLI for something; a `ControlAnswer` with `request_id` follows."""
         self._requests += 1
-        self.request_id = f"{_OWN_ID}{self._requests}"
+        self.request_id = f"{self._ids}{self._requests}"
         self._waiting.add(self.request_id)
         return control_line(self.request_id, subtype, fields)
 
-    def steer(self, text: str, *, now: float = 0.0) -> tuple[str, bytes, bytes, list[Event]]:
-        """Send a message into the running turn.
+    def steer(self, text: str, id: str | None = None) -> tuple[str, bytes, bytes]:
+        """Make a message for the running turn.
 
         Args:
             text: the message.
-            now: the time.
+            id: its uuid; a new one where it is left out.
 
         Returns:
-            The message's uuid, a line that a recording has before it, what to write, and what that makes. A
-            `PromptSettled` with the uuid follows, or a `TurnEnded` whose `next` it is.
+            The message's uuid, a line to `put` that notes it, and what to write. A `PromptSettled` with the
+            uuid follows, or a `TurnEnded` whose `next` it is.
         """
-        message = Message(str(uuid.uuid4()), text)
-        own: Frame = {"type": OWN_STEER, "uuid": message.uuid, "text": text}
-        return message.uuid, to_line(own), prompt_line(text, message.uuid), self._dialogue.steer(own, now)
+        message_id = id or str(uuid.uuid4())
+        own: Frame = {"type": OWN_STEER, "uuid": message_id, "text": text}
+        return message_id, to_line(own), prompt_line(text, message_id)
+
+    def notice(self, kind: str, detail: str) -> bytes:
+        """Return a line to `put` that makes a `NoticeChunk` in the running turn."""
+        return to_line({"type": OWN_NOTICE, "kind": kind, "detail": detail})
+
+    def put(self, line: bytes, now: float = 0.0) -> list[Event]:
+        """Take a line of our own, as if it came among the CLI's. A recording has it there, too."""
+        events: list[Event] = []
+        self._receive_line(line, now, events)
+        return events
 
     def answer(self, ask_id: str, response: Frame) -> bytes:
-        """Return what to write to answer an `AskChunk`.
-
-        Call `decide` when it is written.
+        """Return what to write to answer an `AskChunk`; `put` the same when it is written.
 
         Args:
             ask_id: the chunk's id.
             response: the permission result, as the CLI spells it: `behavior`, `updatedInput`, `message`, ...
         """
         return answer_line(ask_id, response)
-
-    def decide(self, ask_id: str, response: Frame, *, now: float = 0.0) -> DecisionChunk:
-        """Note that a question which waits was answered; return its last chunk."""
-        decision, detail = outcome(response)
-        return self._dialogue.decide(ask_id, decision, detail, now)
 
     def what_became_of(self, ask_id: str) -> Decision | None:
         """Return what was decided of a question that does not wait any more; `None` where it waits.
@@ -196,10 +203,8 @@ class Connection:
             raise KeyError(ask_id)
         return decision
 
-    def tool_output(
-        self, call: str, task: str, output: str, total: int, *, ended: bool, now: float
-    ) -> tuple[bytes, list[Event]] | None:
-        """Put what a running command wrote into the stream.
+    def tool_output(self, call: str, task: str, output: str, total: int, *, ended: bool) -> bytes | None:
+        """Return a line to `put` that has what a running command wrote; `None` where nothing is new.
 
         Args:
             call: the tool call that started it.
@@ -207,22 +212,11 @@ class Connection:
             output: the end of its output, as the CLI shows it.
             total: bytes it has written.
             ended: it has ended.
-            now: the time.
-
-        Returns:
-            A line that a recording has among the CLI's, and what it makes; `None` where nothing is new.
         """
         piece = self._parser.outputs.look(call, task, output, total, ended=ended)
         if piece is None:
             return None
-        frame: Frame = {"type": OWN_OUTPUT, "tool_use_id": call, "task_id": task, **asdict(piece)}
-        events: list[Event] = []
-        self._receive_frame(frame, now, events)
-        return to_line(frame), events
-
-    def notice(self, kind: str, detail: str, *, now: float = 0.0) -> NoticeChunk:
-        """Return a chunk of our own for the running turn, numbered after those that came."""
-        return NoticeChunk(kind, detail, **self._counters.position(self._counters.inside.turn, now))
+        return to_line({"type": OWN_OUTPUT, "tool_use_id": call, "task_id": task, **asdict(piece)})
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -292,8 +286,9 @@ class Connection:
             return False
         request_id = str(response.get("request_id"))
         if self._dialogue.asks.waits(request_id):  # a recording has what we answered
-            events.append(self.decide(request_id, response.get("response") or {}, now=now))
-        elif not request_id.startswith(_OWN_ID):
+            decision, detail = outcome(response.get("response") or {})
+            events.append(self._dialogue.decide(request_id, decision, detail, now))
+        elif not request_id.startswith(OWN_ID):
             events.append(SdkFrame(frame))
         elif request_id in self._waiting:
             self._waiting.discard(request_id)
@@ -307,6 +302,9 @@ class Connection:
     def _receive_frame(self, frame: Frame, now: float, events: list[Event]) -> None:
         if frame.get("type") == OWN_STEER:
             events += self._dialogue.steer(frame, now)
+            return
+        if frame.get("type") == OWN_NOTICE:
+            events.append(self._notice(str(frame.get("kind")), str(frame.get("detail")), now))
             return
         router, running, steers = self._router, self._router.turn, self._dialogue.steers
         had_started = router.started
@@ -322,7 +320,7 @@ class Connection:
             settled += steers.settle_own("delivered")
         events += self._dialogue.settle(settled, running, now)
         if router.ended and router.is_guess:
-            events.append(self.notice("ambiguous", AMBIGUOUS, now=now))
+            events.append(self._notice("ambiguous", AMBIGUOUS, now))
         chunks = self._parser.parse(frame, counter, now)
         self._main = self._counters.of(router.route_delta(None))
         events += chunks
@@ -331,6 +329,9 @@ class Connection:
         session_id = new_session_id(frame)
         if session_id is not None:
             events.append(NewSessionId(session_id))
+
+    def _notice(self, kind: str, detail: str, now: float) -> NoticeChunk:
+        return NoticeChunk(kind, detail, **self._counters.position(self._counters.inside.turn, now))
 
     def _turn_ended(self, turn: int, frame: Frame, chunks: list[Chunk], now: float) -> TurnEnded:
         result = chunks[-1] if chunks else None

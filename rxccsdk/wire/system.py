@@ -14,6 +14,9 @@ Typed = tuple[type[Chunk], tuple[Any, ...]]
 OWN_OUTPUT = "rxccsdk_tool_output"
 """The type of the frames that we put among the CLI's: what running commands wrote."""
 
+OWN_NOTICE = "rxccsdk_notice"
+"""The type of those that say why a turn is stopped."""
+
 _TASK_STATUS = {"task_started": "started", "task_progress": "progress"}
 _HOOK_PHASE = {"hook_started": "started", "hook_progress": "progress", "hook_response": "finished"}
 _REPEATED = ("type", "subtype", "session_id", "user_message_uuid")
