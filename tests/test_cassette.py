@@ -26,7 +26,7 @@ from rxccsdk.chunks import Chunk, Frame, ResultChunk, TextChunk
 from rxccsdk.testing import init_frame, interrupted, result_frame, steps, text_turn
 from rxccsdk.transport import Exit, cassette
 from rxccsdk.transport.cassette import Cassette, read_cassette
-from rxccsdk.transport.recorder import Recorder
+from rxccsdk.transport.recorder import FileRecorder, Recorder
 from rxccsdk.wire.frames import decode
 from tests.wire_traces import write_cassette
 
@@ -81,7 +81,7 @@ def contents(path: Path) -> list[str]:
 
 
 def record(path: Path, what: Callable[[Recorder], None]) -> Cassette:
-    recorder = Recorder(path)
+    recorder = FileRecorder(path)
     recorder.open("claude-agent-sdk")
     what(recorder)
     recorder.close()
@@ -142,14 +142,14 @@ def test_the_header_comes_first_even_without_a_version(tmp_path: Path) -> None:
 
 def test_recording_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(CassetteError, match=r"Cannot record to .*missing"):
-        Recorder(tmp_path / "missing" / "tape.jsonl").open("claude-agent-sdk")
+        FileRecorder(tmp_path / "missing" / "tape.jsonl").open("claude-agent-sdk")
 
 
 def test_a_recording_is_its_owners_and_follows_no_link(tmp_path: Path) -> None:
     tape, link, pipe = tmp_path / "tape.jsonl", tmp_path / "link", tmp_path / "pipe"
     tape.write_text("of before")
     tape.chmod(0o644)
-    recorder = Recorder(tape)
+    recorder = FileRecorder(tape)
     recorder.open("x")
     recorder.close()
     assert tape.stat().st_mode & 0o777 == 0o600
@@ -158,17 +158,17 @@ def test_a_recording_is_its_owners_and_follows_no_link(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     for path in (link, pipe, tmp_path):
         with pytest.raises(CassetteError, match="Cannot record to"):
-            Recorder(path).open("x")
+            FileRecorder(path).open("x")
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(CassetteError, match="it is a pipe"):
-        Recorder(pipe).open("x")
+        FileRecorder(pipe).open("x")
     os.close(reader)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_each_line_is_on_the_disk_before_the_next_comes(tmp_path: Path) -> None:
     """What a crash of the program leaves: all that had passed, also before the CLI has said its version."""
-    path, recorder = tmp_path / "tape.jsonl", Recorder(tmp_path / "tape.jsonl")
+    path, recorder = tmp_path / "tape.jsonl", FileRecorder(tmp_path / "tape.jsonl")
     recorder.open("x")
     prompt = json.dumps({"type": "user", "uuid": "u", "message": {"role": "user", "content": "go"}}).encode()
     recorder.sent(prompt, 1.0)
@@ -575,8 +575,10 @@ async def test_a_recorded_interrupt_replays_as_interrupted(scripted: Any, tmp_pa
                     break
     assert turn.status == "interrupted"
     async with ClaudeSession.replay(path, speed=INF) as again:
-        replayed = await again.query("?")
+        replay = again.stream("?")
+        again_chunks, replayed = [timeless(chunk) for chunk in await collect(replay)], replay.response
     assert (replayed.content, replayed.error_kind) == (turn.response.content, "interrupted")
+    assert again_chunks == [timeless(chunk) for chunk in await collect(turn)]
 
 
 def timeless(chunk: Chunk) -> Chunk:

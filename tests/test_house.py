@@ -113,7 +113,7 @@ def test_importing_the_library_imports_no_sdk_and_nothing_only_some_need() -> No
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in modules.stdout.split()}
     on_use = {"IPython", "textual", "anyio", "markdown_it", "psutil", "regex", "rich", "typer"}
-    on_use |= {"ag_ui", "sse_starlette", "starlette", "uvicorn"}
+    on_use |= {"ag_ui", "redis", "sse_starlette", "starlette", "uvicorn"}
     assert not loaded & {"claude_code_sdk", "claude_agent_sdk", "mcp", *on_use}
 
 

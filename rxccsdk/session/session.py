@@ -26,7 +26,7 @@ from rxccsdk.session.turn import Turn
 from rxccsdk.text.clock import on_loop
 from rxccsdk.transport import Transport
 from rxccsdk.transport.player import CassettePlayer
-from rxccsdk.transport.recorder import Recorder
+from rxccsdk.transport.recorder import FileRecorder
 from rxccsdk.transport.sdk import continues
 from rxccsdk.wire.connection import Connection
 
@@ -293,5 +293,5 @@ class ClaudeSession(Controls):
             raise RxccError("rxccsdk runs agents on Linux and macOS. On Windows, use it inside WSL.")
         from rxccsdk.transport.cli import CliTransport
 
-        recorder = Recorder(Path(self.options.record)) if self.options.record is not None else None
+        recorder = FileRecorder(Path(self.options.record)) if self.options.record is not None else None
         return CliTransport(self.options, recorder)

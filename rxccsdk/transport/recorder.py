@@ -1,4 +1,4 @@
-"""Writing a cassette: a session's lines with their times, as they pass."""
+"""Recording a session: its lines with their times, as they pass."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import stat
+from abc import ABC, abstractmethod
 from io import RawIOBase
 from pathlib import Path
 
+from rxccsdk.chunks import Frame
 from rxccsdk.errors import CassetteError
 from rxccsdk.transport import Exit
 from rxccsdk.transport.cassette import VERSION
@@ -20,7 +22,71 @@ _log = logging.getLogger("rxccsdk")
 _ROOM = 60  # bytes in the header for what is known later: the CLI's version
 
 
-class Recorder:
+class Recorder(ABC):
+    """Makes a cassette's lines of what passes; where they go is for its subclasses.
+
+    Attributes:
+        failure: why it stopped recording, in words.
+    """
+
+    def __init__(self) -> None:
+        self._framer = LineFramer()
+        self._started = 0.0
+        self.failure: str | None = None
+
+    @abstractmethod
+    def open(self, sdk: str, *, takes_asks: bool = False) -> None:
+        """Begin to record.
+
+        Args:
+            sdk: the name of the SDK's package.
+            takes_asks: whether the agent's questions to its user are in the stream.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Record no more."""
+
+    @abstractmethod
+    def _write(self, line: bytes) -> None:
+        """Keep a line."""
+
+    def sent(self, line: bytes, now: float) -> None:
+        """Record a line that was written to the CLI."""
+        self._record(b"out", line, now)
+
+    def received(self, data: bytes, now: float) -> None:
+        """Record the frames that a read of the CLI's output completes."""
+        for line in self._framer.push(data):
+            frame = decode(line)
+            if frame is None or not self._takes(frame):
+                continue
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                line = json.dumps(frame).encode()
+            self._record(b"in", line, now)
+
+    def added(self, line: bytes, now: float) -> None:
+        """Record a line of our own among the CLI's."""
+        self._record(b"in", line, now)
+
+    def ended(self, exit: Exit, now: float) -> None:
+        """Record that the CLI ended, and how."""
+        fields = {"reason": exit.reason, "code": exit.code, "stderr": list(exit.stderr)}
+        self._record(b"exit", json.dumps(fields).encode(), now)
+
+    def _takes(self, frame: Frame) -> bool:
+        """See a frame before it is recorded; return whether it is."""
+        # The answer to `initialize` has the account in it, and a replay needs none.
+        return frame.get("type") != "control_response"
+
+    def _record(self, kind: bytes, line: bytes, now: float) -> None:
+        self._started = self._started or now
+        self._write(b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip()))
+
+
+class FileRecorder(Recorder):
     """Writes a cassette, each line through to the file.
 
     The CLI's version comes with the first answer: it is put into the header that is there.
@@ -30,20 +96,14 @@ class Recorder:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         self._file: RawIOBase | None = None
-        self._framer = LineFramer()
         self._header: dict[str, object] = {}
         self._header_size = 0
-        self._started = 0.0
-        self.failure: str | None = None  # why it stopped recording
 
     def open(self, sdk: str, *, takes_asks: bool = False) -> None:
         """Create the file.
-
-        Args:
-            sdk: the name of the SDK's package.
-            takes_asks: whether the agent's questions to its user are in the stream.
 
         Raises:
             CassetteError: it cannot be written.
@@ -66,38 +126,9 @@ class Recorder:
         if stat.S_ISFIFO(mode):
             self.close()
             raise CassetteError(f"Cannot record to {self._path}: it is a pipe, whose reader may be slow.")
-        self._header = {"rxccsdk_cassette": VERSION, "cli_version": None, "sdk": sdk}
-        if takes_asks:
-            self._header["takes_asks"] = True
+        self._header = header(sdk, takes_asks)
         self._header_size = len(json.dumps(self._header)) + _ROOM
         self._write(self._header_line())
-
-    def sent(self, line: bytes, now: float) -> None:
-        """Record a line that was written to the CLI."""
-        self._record(b"out", line, now)
-
-    def received(self, data: bytes, now: float) -> None:
-        """Record the frames that a read of the CLI's output completes."""
-        for line in self._framer.push(data):
-            frame = decode(line)
-            if frame is None or frame.get("type") == "control_response":
-                continue  # the answer to `initialize` has the account in it, and a replay needs none
-            if self._header.get("cli_version") is None and frame.get("claude_code_version"):
-                self._note_version(str(frame["claude_code_version"]))
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                line = json.dumps(frame).encode()
-            self._record(b"in", line, now)
-
-    def added(self, line: bytes, now: float) -> None:
-        """Record a line of our own among the CLI's."""
-        self._record(b"in", line, now)
-
-    def ended(self, exit: Exit, now: float) -> None:
-        """Record that the CLI ended, and how."""
-        fields = {"reason": exit.reason, "code": exit.code, "stderr": list(exit.stderr)}
-        self._record(b"exit", json.dumps(fields).encode(), now)
 
     def close(self) -> None:
         """Close the file."""
@@ -108,12 +139,14 @@ class Recorder:
             except OSError as error:
                 self._fail(error)
 
-    def _record(self, kind: bytes, line: bytes, now: float) -> None:
-        self._started = self._started or now
-        self._write(b'{"t":%.4f,"%s":%s}\n' % (now - self._started, kind, line.strip()))
-
     def _header_line(self) -> bytes:
         return json.dumps(self._header).encode().ljust(self._header_size) + b"\n"
+
+    def _takes(self, frame: Frame) -> bool:
+        takes = super()._takes(frame)
+        if takes and self._header.get("cli_version") is None and frame.get("claude_code_version"):
+            self._note_version(str(frame["claude_code_version"]))
+        return takes
 
     def _note_version(self, version: str) -> None:
         self._header["cli_version"] = version
@@ -122,12 +155,12 @@ class Recorder:
             with contextlib.suppress(OSError):  # a device has no beginning to go back to
                 os.pwrite(self._file.fileno(), line, 0)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, line: bytes) -> None:
         """Write through. A file that fails ends the recording, and nothing else."""
         if self._file is None:
             return
         try:
-            self._file.write(data)
+            self._file.write(line)
         except OSError as error:
             self._fail(error)
 
@@ -138,3 +171,16 @@ class Recorder:
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def header(sdk: str, takes_asks: bool) -> dict[str, object]:
+    """Return a cassette's first line.
+
+    Args:
+        sdk: the name of the SDK's package.
+        takes_asks: whether the agent's questions to its user are in the stream.
+    """
+    fields: dict[str, object] = {"rxccsdk_cassette": VERSION, "cli_version": None, "sdk": sdk}
+    if takes_asks:
+        fields["takes_asks"] = True
+    return fields

@@ -1,0 +1,74 @@
+"""Redis, for those who would rather wait for it than fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NotAnswered
+
+from rxccsdk.transport.turn_log import LogError
+
+BLOCK = 2.0
+"""Seconds that a read waits at the server for something to come."""
+
+_ANSWER = 5.0  # seconds until a connection that does not answer counts as broken
+_FIRST, _LONGEST = 0.02, 0.5  # seconds between two tries
+
+_T = TypeVar("_T")
+
+
+class PatientRedis:
+    """A client that tries again while Redis is not there, or its connection breaks.
+
+    What it is asked to do must do no harm when it is done twice: where a connection breaks, nobody knows
+    whether the server had done it.
+
+    Args:
+        url: as redis-py takes it: "redis://localhost:6379/0", "rediss://...", "unix://...".
+        patience: seconds until it gives up.
+
+    Raises:
+        ValueError: the URL is none.
+    """
+
+    def __init__(self, url: str, patience: float = 30.0) -> None:
+        self.patience = patience
+        self._where = url.rpartition("@")[2]  # without the password
+        self._redis = Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=_ANSWER,
+            socket_connect_timeout=_ANSWER,
+        )
+
+    async def do(self, command: Callable[[Redis], Awaitable[_T]]) -> _T:
+        """Return what the command gives.
+
+        Raises:
+            LogError: Redis was not there for too long.
+            RedisError: it refuses the command.
+        """
+        loop = asyncio.get_running_loop()
+        begun, wait = loop.time(), _FIRST
+        while True:
+            try:
+                return await command(self._redis)
+            except (NotConnected, NotAnswered, OSError) as error:
+                if loop.time() + wait > begun + self.patience:
+                    raise LogError(f"Redis at {self._where} cannot be reached: {error}") from error
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        try:
+            await self._redis.aclose()
+        except (RedisError, OSError):
+            pass  # it is gone
