@@ -21,6 +21,7 @@ from rxccsdk.testing import (
     clean_environment,
     environment,
 )
+from tests import redis_server as redis_servers
 from tests.cli_versions import CLI_VARIABLE
 
 # CI runs 100 examples of each property; HYPOTHESIS_PROFILE=thorough runs 2,000.
@@ -112,6 +113,15 @@ def scripted(backend: str, tmp_path: Path) -> Iterator[Scripted]:
     """Make a session with a scripted CLI: `scripted(text_turn("hello"), steps().exit(3))`."""
     with contextlib.ExitStack() as stack:
         yield Scripted(backend, tmp_path, stack)
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[redis_servers.RedisServer]:
+    """Run a Redis server of the test's own, where there is one."""
+    if redis_servers.PROGRAM is None:
+        pytest.skip(redis_servers.WHY_NOT)
+    with redis_servers.redis_server(tmp_path / "redis") as server:
+        yield server
 
 
 @pytest.fixture
