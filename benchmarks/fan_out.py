@@ -73,7 +73,7 @@ class OurTurn:
     # What a turn asks of its session.
 
     def enqueue(self, turn: Turn) -> None:
-        turn._begin(0, "none")
+        turn._begin(0, lambda: "none")
 
     def withdraw(self, turn: Turn) -> None:
         raise AssertionError("nobody leaves")

@@ -143,7 +143,7 @@ class _StandIn:
         raise SessionClosedError("There is no session.")
 
     def enqueue(self, turn: Turn) -> None:
-        turn._begin(0, "none")
+        turn._begin(0, lambda: "none")
 
     def withdraw(self, turn: Turn) -> None:
         raise AssertionError("nobody leaves")

@@ -16,7 +16,7 @@ from rxccsdk import AgentStream, ClaudeSession, CodeBlock, Turn
 PACKAGE = Path(rxccsdk.__file__).parent
 FLOORS = [
     *("chunks", "chunk_json", "errors", "wire", "transport"),
-    *("text", "session", "operators", "many", "display", "export", "web", "cli"),
+    *("text", "session", "operators", "many", "fleet", "display", "export", "web", "cli"),
 ]
 IO = {"asyncio", "concurrent", "os", "select", "signal", "socket", "subprocess", "threading", "time"}
 SDKS = {"claude_agent_sdk", "claude_code_sdk"}

@@ -91,7 +91,7 @@ class MadeUp:
             return
         self._turn = turn
         seconds, status = self._world.begins(str(turn.prompt))
-        turn._begin(0, "made-up")
+        turn._begin(0, lambda: "made-up")
         turn._push([TextChunk(f"{turn.prompt}!")])
         refused: dict[str, Any] = {"result": "no", "is_error": True, "api_error_status": status}
         fields = refused if status != 200 else {"is_error": False}

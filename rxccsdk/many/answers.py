@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -75,6 +75,30 @@ def ask_all(
         async for answer in ask_all(["One?", "Two?"], at_once=2, retry=Retry()):
             print(answer.index, answer.response.content)
     """
+    return answers_of(
+        prompts,
+        options,
+        ClaudeSession,
+        at_once=at_once,
+        timeout=timeout,
+        retry=retry,
+        max_budget_usd=max_budget_usd,
+        journal=journal,
+    )
+
+
+def answers_of(
+    prompts: Iterable[Prompt],
+    options: SessionOptions | None,
+    make: Callable[[SessionOptions], ClaudeSession],
+    *,
+    at_once: int,
+    timeout: float | None,
+    retry: Retry | None,
+    max_budget_usd: float | None,
+    journal: Path | str | None,
+) -> Answers:
+    """Ask many prompts, each in a session that `make` makes; see `ask_all`."""
     if isinstance(prompts, str):
         raise TypeError("ask_all takes many prompts: pass a list, or use rxccsdk.ask for one.")
     if at_once < 1:
@@ -88,6 +112,7 @@ def ask_all(
     return Answers(
         [checked_prompt(prompt) for prompt in prompts],
         chosen,
+        make,
         at_once=at_once,
         timeout=timeout,
         retry=retry or Retry(tries=1),
@@ -107,6 +132,7 @@ class Answers(Hot[Answer]):
         self,
         prompts: list[Prompt],
         options: SessionOptions,
+        make: Callable[[SessionOptions], ClaudeSession],
         *,
         at_once: int,
         timeout: float | None,
@@ -119,6 +145,7 @@ class Answers(Hot[Answer]):
         self._prompts = prompts
         self._keys = keys(prompts)
         self._options = options
+        self._make = make
         self._at_once = at_once
         self._timeout = timeout
         self._retry = retry
@@ -319,4 +346,4 @@ class Answers(Hot[Answer]):
         left = min(self._budget - self._spent, options.max_budget_usd or inf)
         if left < inf and getattr(options.sdk_options, "max_budget_usd", None) is None:
             options = options.model_copy(update={"max_budget_usd": max(left, _LEAST)})
-        return ClaudeSession(options)
+        return self._make(options)

@@ -28,7 +28,7 @@ def ask(prompt: Prompt, options: SessionOptions | None = None) -> Turn:
         print((await ask("What is in this folder?").pipe(cc.to_response())).content)
     """
     output = options.output if options is not None else None
-    return Turn(_OneShot(ClaudeSession(options)), checked_prompt(prompt), output=output)
+    return Turn(OneShot(ClaudeSession(options)), checked_prompt(prompt), output=output)
 
 
 def run(prompt: Prompt, options: SessionOptions | None = None) -> SessionResponse:
@@ -59,7 +59,7 @@ def run(prompt: Prompt, options: SessionOptions | None = None) -> SessionRespons
     return asyncio.run(main())
 
 
-class _OneShot:
+class OneShot:
     """Conducts one turn: opens its session before the prompt, closes it after the result."""
 
     def __init__(self, session: ClaudeSession) -> None:

@@ -187,7 +187,7 @@ class Exchange:
             data = self._connection.prompt(turn.prompt, now=self._transport.time(), id=prompt_id)
             self._running = turn
             assert self._connection.turn is not None
-            turn._begin(self._connection.turn, self._transport.backend, prompt_id)
+            turn._begin(self._connection.turn, lambda: self._transport.backend, prompt_id)
             self.prompts.append(prompt_id)
             self._transport.write(data)
         except Exception as error:
@@ -275,7 +275,7 @@ class Exchange:
         """Go on with the turn that a message has become. It may be over, by what came in the same read."""
         follower = self._running = turn._followed_by(message.text)
         self._turns.add(follower)
-        follower._begin(index, self._transport.backend, message.uuid)
+        follower._begin(index, lambda: self._transport.backend, message.uuid)
         self.prompts.append(message.uuid)
         if self._talk is not None:
             self._talk.message_is_answered(message.uuid, follower)
@@ -333,7 +333,7 @@ class Exchange:
                 words = "The CLI did not answer the interrupt and was ended."
                 turn._finish("interrupted", because=("interrupted", words))
             else:
-                turn._finish("failed", error=crash, because=("crashed", exit.describe()))
+                turn._finish("failed", error=crash, because=(exit.kind, exit.describe()))
         while self._queue:
             self._fail_unsent(self._queue.popleft(), exit)
         # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.

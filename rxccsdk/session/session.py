@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from reactivex import Observable
 
@@ -28,7 +29,7 @@ from rxccsdk.transport import Transport
 from rxccsdk.transport.player import CassettePlayer
 from rxccsdk.transport.recorder import FileRecorder
 from rxccsdk.transport.sdk import continues
-from rxccsdk.wire.connection import Connection
+from rxccsdk.wire.connection import FAR_ID, OWN_ID, Connection
 
 _COST = re.compile(r"\$([0-9.]+)")
 SessionStatus = Literal["new", "open", "closed", "crashed"]
@@ -274,7 +275,12 @@ class ClaudeSession(Controls):
             await self._before_open()
         transport, options = (self._make_transport or self._cli_transport)(), self.options
         base_cost = None if continues(options) else 0.0
-        connection = Connection(keep_raw=options.keep_raw, base_cost=base_cost, now=transport.time())
+        connection = Connection(
+            keep_raw=options.keep_raw,
+            base_cost=base_cost,
+            now=transport.time(),
+            ids=f"{FAR_ID}{uuid4().hex}-" if transport.echoes else OWN_ID,
+        )
         await self._exchange.open(transport, connection, options.tool_output)
 
     async def aclose(self) -> None:

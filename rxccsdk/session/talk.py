@@ -13,6 +13,7 @@ from rxccsdk.session.watching import CommandWatch
 from rxccsdk.transport import Transport
 from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import ControlAnswer, Event, PromptSettled
+from rxccsdk.wire.steering import OWN_STEER
 
 if TYPE_CHECKING:
     from rxccsdk.session.turn import Turn
@@ -172,9 +173,37 @@ class Talk:
             self._watch.see(chunk)
 
     def stop(self) -> None:
-        """Ask no more of ourselves."""
+        """Ask no more of ourselves, and tell who still waits for what became of a message."""
         if self._watch is not None:
             self._watch.stop()
+        while self._messages:
+            _, answered = self._messages.popitem()[1]
+            if not answered.done():
+                answered.set_exception(ControlError("The turn was over before the message came."))
+
+    def relay(self, frame: Frame, line: bytes) -> None:
+        """Do what somebody says to the CLI from another machine: a message, an answer, a request.
+
+        What comes too late, or was answered before, is passed over.
+
+        Args:
+            frame: the line, decoded.
+            line: what was written there.
+        """
+        kind, connection = frame.get("type"), self._connection
+        with suppress(SessionClosedError, KeyError):
+            if kind == OWN_STEER and connection.turn is not None:
+                _, note, data = connection.steer(str(frame.get("text")), str(frame.get("uuid")))
+                self._transport.record(note)
+                self._transport.write(data)
+                self._show(note)
+            elif kind == "control_response":
+                ask_id = str((frame.get("response") or {}).get("request_id"))
+                if connection.what_became_of(ask_id) is None:
+                    self._transport.write(line)
+                    self._show(line)
+            elif kind == "control_request":
+                self._transport.write(line)
 
     def _put_output(self, call: str, task: str, output: str, total: int, ended: bool) -> None:
         line = self._connection.tool_output(call, task, output, total, ended=ended)

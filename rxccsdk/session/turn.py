@@ -83,7 +83,7 @@ class Turn(Source[Chunk], Steering, Resumable):
         self._limits = limits(max_output_tokens, timeout)
         self._linger = Linger(linger)
         self._log = Log()
-        self._backend: str | None = None
+        self._backend: Callable[[], str | None] = lambda: None
         self._cursors: list[Cursor] = []
         self._holders = 0
         self._status: Status = "pending"
@@ -103,12 +103,12 @@ class Turn(Source[Chunk], Steering, Resumable):
     @property
     def backend(self) -> str | None:
         """Which SDK the prompt went through; `None` before it was sent."""
-        return self._backend
+        return self._backend()
 
     @property
     def response(self) -> SessionResponse:
         """The turn reduced, as far as it has come."""
-        response = self._log.response(self._backend, self._because)
+        response = self._log.response(self.backend, self._because)
         response.warnings.extend(self._conductor.warnings)
         if self._output is not None:
             put_parsed(response, self._output)
@@ -234,7 +234,7 @@ class Turn(Source[Chunk], Steering, Resumable):
         """Whether a subscriber has yet to read what there is."""
         return any(cursor.is_due for cursor in self._cursors)
 
-    def _begin(self, index: int, backend: str, uuid: str | None = None) -> None:
+    def _begin(self, index: int, backend: Callable[[], str], uuid: str | None = None) -> None:
         """Note that the prompt is written, as the session's turn of this number, with this SDK and uuid."""
         self.index, self.uuid = index, uuid
         self.started_at = time()

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rxccsdk.chunks import Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How the CLI, or its recording, ended. `code` is negative where a signal ended it."""
+    """How the CLI, or its recording, ended.
+
+    Attributes:
+        reason: in words.
+        code: its exit code; negative where a signal ended it.
+        stderr: its last words there.
+        kind: what that is for the turn that ran, for programs.
+    """
 
     reason: str
     code: int | None = None
     stderr: tuple[str, ...] = ()
+    kind: Literal["crashed", "connection"] = "crashed"
 
     def describe(self) -> str:
         """Return it in words."""

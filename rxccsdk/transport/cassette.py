@@ -42,20 +42,16 @@ _LATEST = 366 * 86_400.0  # seconds
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 
 
-class _Exit(msgspec.Struct):
-    reason: str
-    code: int | None = None
-    stderr: tuple[str, ...] = ()
+class Line(msgspec.Struct):
+    """What a line has recorded: at which time, and one of the three."""
 
-
-class _Entry(msgspec.Struct):
     t: float
     received: Raw | None = msgspec.field(name="in", default=None)
     sent: Raw | None = msgspec.field(name="out", default=None)
-    exit: _Exit | None = None
+    exit: Exit | None = None
 
 
-_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_line = msgspec.json.Decoder(Line).decode
 
 
 @dataclass
@@ -99,7 +95,7 @@ def read_cassette(path: Path) -> Cassette:
         connection.takes_asks = tape.takes_asks
         number, is_whole = 1, first.endswith(b"\n")
         for number, line in lines:
-            is_whole = line.endswith(b"\n") or _entry(line) is not None  # whole but for its newline
+            is_whole = line.endswith(b"\n") or read_line(line) is not None  # whole but for its newline
             if is_whole:
                 _read_entry(tape, connection, number, line.removesuffix(b"\n"))
     if not is_whole or (tape.exit is None and connection.turn is not None):
@@ -147,11 +143,11 @@ def _read_header(path: Path, line: bytes) -> Cassette:
 
 
 def _read_entry(tape: Cassette, connection: Connection, number: int, line: bytes) -> None:
-    entry = _entry(line)
+    entry = read_line(line)
     if entry is None:
         raise CassetteError(f"{tape.path}, line {number}: this is no recorded frame: {line[:60]!r}")
     if entry.exit is not None:
-        tape.exit = Exit(entry.exit.reason, entry.exit.code, entry.exit.stderr)
+        tape.exit = entry.exit
     elif entry.sent is not None:
         frame = decode(bytes(entry.sent)) or {}
         if frame.get("type") == "user":
@@ -189,13 +185,13 @@ def _is_control(line: bytes) -> bool:
     return b'"control_' in line and str((decode(line) or {}).get("type")).startswith("control_")
 
 
-def _entry(line: bytes) -> _Entry | None:
+def read_line(line: bytes) -> Line | None:
     """Return what a line has recorded, or `None` where it is no entry."""
-    entry: _Entry | None
+    entry: Line | None
     try:
-        entry = _decode_entry(line)
+        entry = _decode_line(line)
     except (ValueError, RecursionError):
-        entry = _entry_patiently(line)
+        entry = _read_patiently(line)
     if entry is None or not 0.0 <= entry.t <= _LATEST:
         return None
     raw = entry.received or entry.sent
@@ -203,17 +199,17 @@ def _entry(line: bytes) -> _Entry | None:
     return entry if is_frame or entry.exit is not None else None
 
 
-def _entry_patiently(line: bytes) -> _Entry | None:
+def _read_patiently(line: bytes) -> Line | None:
     """Read a line that has in it what the strict decoder refuses, such as half of a surrogate pair."""
     try:
         fields = json.loads(line.decode("utf-8", "replace"), strict=False)
         raw = {name: Raw(json.dumps(fields[name]).encode()) for name in ("in", "out") if name in fields}
         ended = fields.get("exit")
-        return _Entry(
+        return Line(
             msgspec.convert(fields["t"], float),
             raw.get("in"),
             raw.get("out"),
-            None if ended is None else msgspec.convert(ended, _Exit),
+            None if ended is None else msgspec.convert(ended, Exit),
         )
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None

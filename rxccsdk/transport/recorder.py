@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 from abc import ABC, abstractmethod
+from dataclasses import asdict
 from io import RawIOBase
 from pathlib import Path
 
@@ -73,8 +74,7 @@ class Recorder(ABC):
 
     def ended(self, exit: Exit, now: float) -> None:
         """Record that the CLI ended, and how."""
-        fields = {"reason": exit.reason, "code": exit.code, "stderr": list(exit.stderr)}
-        self._record(b"exit", json.dumps(fields).encode(), now)
+        self._record(b"exit", json.dumps(asdict(exit)).encode(), now)
 
     def _takes(self, frame: Frame) -> bool:
         """See a frame before it is recorded; return whether it is."""

@@ -57,9 +57,15 @@ class PatientRedis:
         """
         loop = asyncio.get_running_loop()
         begun, wait = loop.time(), _FIRST
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         while True:
             try:
-                return await command(self._redis)
+                answer = await command(self._redis)
+                # `asyncio.wait_for` of Python 3.11, which redis-py sends with, may swallow a cancellation.
+                if task is not None and task.cancelling() > cancelled_before:
+                    raise asyncio.CancelledError
+                return answer
             except (NotConnected, NotAnswered, OSError) as error:
                 if loop.time() + wait > begun + self.patience:
                     raise LogError(f"Redis at {self._where} cannot be reached: {error}") from error

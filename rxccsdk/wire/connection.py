@@ -35,6 +35,7 @@ _log = logging.getLogger("rxccsdk")
 
 _FOR_THE_SDK = ("control_request", "control_response", "control_cancel_request", "transcript_mirror")
 OWN_ID = "rxccsdk-"  # how the ids of our own requests begin: their answers are none of the SDK's
+FAR_ID = f"{OWN_ID}far-"  # and of those that come from another machine
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
 
 

@@ -1,0 +1,209 @@
+"""What the fleet does with Redis: prompts to machines, turns to observers, words of observers to machines.
+
+All of it may be done twice, because a connection that breaks does not say whether the server had done it: a
+prompt that stands twice in its stream is answered once, since its log can be begun once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from redis.exceptions import RedisError, ResponseError
+
+from rxccsdk.fleet.names import JOB, LINE, ONCE, PROMPTS, WORKERS, spec_of, talk_to, turn_of
+from rxccsdk.transport import Exit
+from rxccsdk.transport.redis_client import BLOCK, PatientRedis
+from rxccsdk.transport.redis_log import RedisLog
+from rxccsdk.transport.redis_news import News
+from rxccsdk.transport.turn_log import EntryId, LogError, OvertakenError
+
+BEGIN, END = EntryId(0, 0), EntryId(1, 0)
+"""The first entry of a turn's log, by which a machine takes it, and the last, after which nothing comes."""
+
+
+class Taken(NamedTuple):
+    """A prompt that was given to a machine: its entry in the stream, and its id."""
+
+    entry: str
+    job: str
+
+
+class Dispatch:
+    """Prompts, logs and words, over one client.
+
+    Args:
+        redis: the client.
+
+    Attributes:
+        log: the turns' logs, by the ids of their prompts.
+    """
+
+    def __init__(self, redis: PatientRedis) -> None:
+        self.redis = redis
+        self.log = RedisLog(redis)
+        self._words = News(redis)
+
+    async def aclose(self) -> None:
+        """Read no more, and close all connections."""
+        await self.log.aclose()
+        await self._words.aclose()
+        await self.redis.aclose()
+
+    # -- for those who ask --------------------------------------------------------------------------------
+
+    async def submit(self, job: str, spec: str) -> str:
+        """Give a prompt to whichever machine is free; return its entry."""
+
+        async def add(redis: Any) -> Any:
+            async with redis.pipeline() as pipe:
+                pipe.set(spec_of(job), spec)
+                pipe.xadd(PROMPTS, {JOB: job})
+                return await pipe.execute()
+
+        return str((await self.redis.do(add))[1].decode())
+
+    async def spec(self, job: str) -> str | None:
+        """Return what is asked; `None` where nobody knows it any more."""
+        found: Any = await self.redis.do(lambda redis: redis.get(spec_of(job)))
+        return found.decode() if found is not None else None
+
+    async def say(self, job: str, line: bytes) -> None:
+        """Say something to the machine that answers a prompt, or will."""
+        fields: Any = {LINE: line, ONCE: uuid4().hex}
+        await self.redis.do(lambda redis: redis.xadd(talk_to(job), fields))
+
+    async def withdraw(self, job: str, lines: bytes, keep: float) -> bool:
+        """Take a prompt back that no machine has begun; return whether none had.
+
+        Args:
+            job: the prompt's id.
+            lines: what its log has instead of an answer.
+            keep: seconds until its log is forgotten.
+        """
+        try:
+            await self.log.append(job, BEGIN, lines)
+        except OvertakenError:
+            return False
+        await self.end(job, None, keep)
+        return True
+
+    async def end(self, job: str, failure: Exit | None, keep: float) -> None:
+        """End a prompt's log, if it has not ended. A machine that still writes to it then fails.
+
+        Args:
+            job: the prompt's id.
+            failure: why it ends without the turn's result; `None` where that is there.
+            keep: seconds until Redis forgets the turn.
+        """
+        lines = b'{"t":0,"exit":%s}\n' % json.dumps(asdict(failure)).encode() if failure is not None else b""
+        with suppress(OvertakenError):
+            await self.log.append(job, END, lines + b'{"t":0,"out":{"type":"rxccsdk_end"}}\n')
+            await self._forget(job, keep)
+
+    async def idle(self, entry: str) -> float:
+        """Return how many seconds ago the machine that has a prompt gave a sign; 0 where none has it."""
+
+        async def ask(redis: Any) -> Any:
+            return await redis.xpending_range(PROMPTS, WORKERS, entry, entry, 1)
+
+        try:
+            found = await self.redis.do(ask)
+        except ResponseError:
+            return 0.0  # there was no machine yet
+        return found[0]["time_since_delivered"] / 1000 if found else 0.0
+
+    # -- for machines -------------------------------------------------------------------------------------
+
+    async def take(self, worker: str, most: int) -> list[Taken]:
+        """Wait a while for prompts that nobody has taken, and take them."""
+
+        async def read(redis: Any) -> Any:
+            return await redis.xreadgroup(
+                WORKERS, worker, {PROMPTS: ">"}, count=most, block=int(BLOCK * 1000)
+            )
+
+        return [taken for _, entries in await self._in_group(read) or () for taken in _taken(entries)]
+
+    async def renew(self, worker: str, entries: Sequence[str]) -> set[str]:
+        """Give a sign that these prompts are being answered; return those that this machine still has."""
+
+        async def claim(redis: Any) -> Any:
+            return await redis.xclaim(PROMPTS, WORKERS, worker, 0, list(entries), justid=True)
+
+        return {entry.decode() for entry in await self._in_group(claim)} if entries else set()
+
+    async def left(self, worker: str, lease: float) -> list[Taken]:
+        """Take over the prompts whose machines have given no sign for so many seconds."""
+
+        async def claim(redis: Any) -> Any:
+            return await redis.xautoclaim(PROMPTS, WORKERS, worker, int(lease * 1000), "0-0", count=100)
+
+        return _taken((await self._in_group(claim))[1])
+
+    async def words(self, job: str) -> AsyncGenerator[bytes, None]:
+        """Yield what is said to the machine that answers a prompt, each once."""
+        said: set[bytes] = set()
+        async for _, fields in self._words.after(talk_to(job), "0-0"):
+            if fields.get(ONCE) not in said:
+                said.add(fields.get(ONCE, b""))
+                yield fields.get(LINE, b"")
+
+    async def has_begun(self, job: str) -> bool:
+        """Return whether some machine has begun to answer."""
+        return bool(await self.redis.do(lambda redis: redis.exists(turn_of(job))))
+
+    async def give_back(self, taken: Taken) -> None:
+        """Let another machine take a prompt that was not begun."""
+        await self.redis.do(lambda redis: redis.xadd(PROMPTS, {JOB: taken.job}))
+        await self.done(taken.entry)
+
+    async def done(self, entry: str) -> None:
+        """Take a prompt out of the stream."""
+
+        async def drop(redis: Any) -> Any:
+            async with redis.pipeline() as pipe:
+                pipe.xack(PROMPTS, WORKERS, entry)
+                pipe.xdel(PROMPTS, entry)
+                return await pipe.execute()
+
+        await self.redis.do(drop)
+
+    async def _forget(self, job: str, keep: float) -> None:
+        async def expire(redis: Any) -> Any:
+            async with redis.pipeline() as pipe:
+                for key in (spec_of(job), turn_of(job), talk_to(job)):
+                    pipe.pexpire(key, int(keep * 1000))
+                return await pipe.execute()
+
+        await self.redis.do(expire)
+
+    async def leave(self, worker: str) -> None:
+        """Forget a machine that has no prompt any more."""
+        await self._in_group(lambda redis: redis.xgroup_delconsumer(PROMPTS, WORKERS, worker))
+
+    async def _in_group(self, command: Any) -> Any:
+        """Do something with the group, which is made where it is not there."""
+        try:
+            return await self.redis.do(command)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise LogError(f"Redis refuses it: {error}") from error
+        try:
+            await self.redis.do(lambda redis: redis.xgroup_create(PROMPTS, WORKERS, "0", mkstream=True))
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise LogError(f"Redis refuses it: {error}") from error
+        try:
+            return await self.redis.do(command)
+        except RedisError as error:
+            raise LogError(f"Redis refuses it: {error}") from error
+
+
+def _taken(entries: Any) -> list[Taken]:
+    # Of an entry that was deleted while a machine had it, Redis knows the id only.
+    return [Taken(entry.decode(), fields[JOB].decode()) for entry, fields in entries if fields]

@@ -1,0 +1,156 @@
+"""One prompt on the machine that answers it: a session, its log, and what observers say to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from rxccsdk.errors import RxccError
+from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
+from rxccsdk.fleet.spec import Spec
+from rxccsdk.fleet.writer import LogRecorder, LogWriter
+from rxccsdk.session.options import SessionOptions
+from rxccsdk.session.session import ClaudeSession
+from rxccsdk.session.turn import Turn
+from rxccsdk.text.leave import finished
+from rxccsdk.transport import Exit
+from rxccsdk.transport.cli import CliTransport
+from rxccsdk.transport.recorder import header
+from rxccsdk.transport.turn_log import LogError, OvertakenError
+from rxccsdk.wire.frames import decode
+from rxccsdk.wire.system import OWN_NOTICE
+
+_log = logging.getLogger("rxccsdk")
+
+_SOON = 0.005  # seconds between two looks at whether the prompt is written
+
+
+class Job:
+    """Answers a prompt that this machine has taken.
+
+    Args:
+        dispatch: Redis.
+        taken: the prompt.
+        worker: this machine's name.
+        lease: seconds after which it counts as lost when it gives no sign.
+        keep: seconds for which the turn can be read when it is over.
+    """
+
+    def __init__(self, dispatch: Dispatch, taken: Taken, worker: str, lease: float, keep: float) -> None:
+        self.taken = taken
+        self._dispatch = dispatch
+        self._worker = worker
+        self._lease = lease
+        self._keep = keep
+        self._writer = LogWriter(dispatch.log, taken.job, self.abandon)
+        self._session: ClaudeSession | None = None
+        self._turn: Turn | None = None
+        self._backend = ""
+        self._closing: asyncio.Task[None] | None = None
+
+    async def run(self, base: SessionOptions) -> None:
+        """Answer it, unless somebody has begun to before.
+
+        Args:
+            base: what this machine gives to all its sessions.
+
+        Raises:
+            LogError: Redis was not there for too long.
+        """
+        text = await self._dispatch.spec(self.taken.job)
+        made = self._make(text, base) if text is not None else None
+        if made is not None and await self._begin():
+            failure = made if isinstance(made, Exit) else await self._answer(*made)
+            await self._writer.flush()
+            await self._dispatch.end(self.taken.job, failure, self._keep)
+        await self._dispatch.done(self.taken.entry)
+
+    def interrupt(self, why: str) -> None:
+        """Stop what runs: it ends as interrupted."""
+        if self._session is not None and self._turn is not None:
+            self._session._exchange.interrupt_turn(self._turn, why)
+
+    def abandon(self, why: LogError) -> None:
+        """End the CLI: this machine has the prompt no more."""
+        _log.warning("%s gives up the prompt %s: %s", self._worker, self.taken.job, why)
+        if self._session is not None and self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._session.aclose())
+
+    def _make(self, text: str, base: SessionOptions) -> tuple[ClaudeSession, Spec] | Exit:
+        """Return what is to be run, or why it cannot be."""
+        try:
+            spec = Spec.model_validate_json(text)
+            options = spec.session_options(base)
+            transport = _JobTransport(options, LogRecorder(self._writer), self.taken.job)
+        except (ValueError, TypeError, RxccError) as error:
+            return Exit(f"{self._worker} cannot run it: {error}")
+        self._session = ClaudeSession(options)
+        self._session._make_transport = lambda: transport
+        self._backend = transport.backend
+        return self._session, spec
+
+    async def _begin(self) -> bool:
+        """Begin the log, which whoever is the first can do; return whether that was us."""
+        takes_asks = self._session is not None and self._session.options.ask == "stream"
+        first = {**header(self._backend, takes_asks), "worker": self._worker, "lease": self._lease}
+        try:
+            await self._dispatch.log.append(self.taken.job, BEGIN, json.dumps(first).encode() + b"\n")
+        except OvertakenError:
+            return False
+        return True
+
+    async def _answer(self, session: ClaudeSession, spec: Spec) -> Exit | None:
+        """Run the session; return what went wrong with it."""
+        try:
+            async with session:
+                await self._run_turn(session, spec)
+        except RxccError as error:
+            return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr)
+        return None
+
+    async def _run_turn(self, session: ClaudeSession, spec: Spec) -> None:
+        """Ask, and wait for the end of the turn, and of those that its messages become."""
+        self._turn = turn = session.stream(
+            spec.prompt,
+            on_dispose="finish",
+            replay=False,
+            timeout=spec.timeout,
+            max_output_tokens=spec.max_output_tokens,
+        )
+        listening = asyncio.get_running_loop().create_task(self._listen(session))
+        try:
+            await finished(turn)
+            while turn._follower is not None:
+                self._turn = turn = turn._follower
+                await finished(turn)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _listen(self, session: ClaudeSession) -> None:
+        """Do what observers say."""
+        while self._turn is not None and self._turn.index is None:  # noqa: ASYNC110
+            await asyncio.sleep(_SOON)
+        try:
+            async for line in self._dispatch.words(self.taken.job):
+                frame = decode(line) or {}
+                if frame.get("type") == OWN_NOTICE and self._turn is not None:
+                    kind, why = str(frame.get("kind")), str(frame.get("detail"))
+                    session._exchange.interrupt_turn(self._turn, why, kind)
+                elif session.status == "open":
+                    session._exchange.talk.relay(frame, line)
+        except RxccError as error:
+            _log.warning("nobody can talk to the prompt %s any more: %s", self.taken.job, error)
+
+
+class _JobTransport(CliTransport):
+    """A CLI whose prompt has the job's id."""
+
+    def __init__(self, options: SessionOptions, recorder: LogRecorder, job: str) -> None:
+        super().__init__(options, recorder)
+        self._job = job
+
+    def prompt_id(self, prompt: object) -> str:  # type: ignore[override]
+        """Return the job's id."""
+        return self._job
