@@ -18,7 +18,7 @@ from rxccsdk.transport.turn_log import LogError
 BLOCK = 2.0
 """Seconds that a read waits at the server for something to come."""
 
-_ANSWER = 5.0  # seconds until a connection that does not answer counts as broken
+_ANSWER = 5.0  # seconds until a command that is not answered counts as lost
 _FIRST, _LONGEST = 0.02, 0.5  # seconds between two tries
 
 _T = TypeVar("_T")
@@ -44,7 +44,8 @@ class PatientRedis:
         self._redis = Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=_ANSWER,
+            # Else redis-py sends by `asyncio.wait_for`, which may swallow a cancellation in Python 3.11.
+            socket_timeout=None,
             socket_connect_timeout=_ANSWER,
         )
 
@@ -57,18 +58,14 @@ class PatientRedis:
         """
         loop = asyncio.get_running_loop()
         begun, wait = loop.time(), _FIRST
-        task = asyncio.current_task()
-        cancelled_before = task.cancelling() if task is not None else 0
         while True:
             try:
-                answer = await command(self._redis)
-                # `asyncio.wait_for` of Python 3.11, which redis-py sends with, may swallow a cancellation.
-                if task is not None and task.cancelling() > cancelled_before:
-                    raise asyncio.CancelledError
-                return answer
+                async with asyncio.timeout(_ANSWER):
+                    return await command(self._redis)
             except (NotConnected, NotAnswered, OSError) as error:
                 if loop.time() + wait > begun + self.patience:
-                    raise LogError(f"Redis at {self._where} cannot be reached: {error}") from error
+                    why = str(error) or "no answer"
+                    raise LogError(f"Redis at {self._where} cannot be reached: {why}") from error
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST)
 
