@@ -1,0 +1,205 @@
+"""A fleet whose machines are killed, stopped and cut off: nothing lost, nothing twice, nobody left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rxccsdk.testing import steps, text_turn
+from rxccsdk.testing.plans import Steps
+from tests.fleet_harness import Ground, Machine, RecordedCli
+from tests.redis_server import PROGRAM, WHY_NOT
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
+
+_LEASE = 1.5  # seconds
+
+
+@pytest.fixture
+async def ground(tmp_path: Path, no_leftovers: None) -> AsyncIterator[Ground]:
+    async with Ground(tmp_path, _LEASE) as ground:
+        yield ground
+
+
+def slowly(pieces: int, seconds: float) -> Steps:
+    """Answer with so many pieces in so many seconds."""
+    words = [f"{number} of $uuid. " for number in range(pieces)]
+    plan = steps()
+    for frame in text_turn("".join(words), pieces=words):
+        plan = plan.frame(frame)
+        if frame["type"] == "stream_event" and frame["event"]["type"] == "content_block_delta":
+            plan = plan.pause(seconds / pieces)
+    return plan
+
+
+QUICK, LONG = slowly(40, 0.8), slowly(100, 2.5)
+
+
+async def begin(ground: Ground, cli: RecordedCli) -> tuple[Machine, Machine, str]:
+    """Start a worker and a front; return them, and a turn that is under way."""
+    worker, front = await ground.worker(cli), await ground.front()
+    job = await ground.ask(front, "go")
+    await ground.seen(ground.files[job][0], 10)
+    return worker, front, job
+
+
+async def end(ground: Ground, job: str) -> str:
+    """Wait until the last observer has the end; return what it is, when all is as it should be."""
+    await ground.ended(ground.files[job][-1])
+    await ground.no_cli_left()
+    return ground.check(job)
+
+
+async def test_what_observers_have_is_what_the_cli_wrote(ground: Ground) -> None:
+    await ground.worker(ground.cli(QUICK))
+    front, other = await ground.front(), await ground.front()
+    jobs = [await ground.ask(front, f"prompt {number}") for number in range(6)]
+    for job in jobs:
+        ground.watch(other, job)
+    for job in jobs:
+        await ground.ended(ground.files[job][0])
+        assert await end(ground, job) == "completed"
+
+
+@pytest.mark.parametrize("another", [True, False])
+async def test_a_turn_whose_worker_is_killed_fails_with_its_partial(ground: Ground, another: bool) -> None:
+    cli = ground.cli(LONG)
+    worker, _, job = await begin(ground, cli)
+    if another:
+        await ground.worker(cli)
+    await worker.kill()
+    await ground.no_cli_left()  # no CLI works on for nobody
+    assert await end(ground, job) == "failed"
+
+
+async def test_what_nobody_was_there_to_end_the_next_worker_ends(ground: Ground) -> None:
+    cli = ground.cli(LONG)
+    worker, front, job = await begin(ground, cli)
+    await worker.kill()
+    await front.kill()
+    await worker.start()
+    await front.start()
+    ground.watch(front, job)
+    assert await end(ground, job) == "failed"
+
+
+async def test_a_worker_that_stands_still_too_long_has_lost_its_turns(ground: Ground) -> None:
+    cli = ground.cli(LONG)
+    worker, _, job = await begin(ground, cli)
+    await ground.worker(cli)
+    worker.pause()
+    await ground.ended(ground.files[job][0])
+    worker.resume()
+    assert await end(ground, job) == "failed"
+    assert "took it over" in worker.log or "comes too late" in worker.log or "taken it over" in worker.log
+
+
+async def test_a_worker_that_stands_still_for_a_moment_has_not(ground: Ground) -> None:
+    cli = ground.cli(LONG)
+    worker, _, job = await begin(ground, cli)
+    await ground.worker(cli)
+    worker.pause()
+    await asyncio.sleep(_LEASE / 3)
+    worker.resume()
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_turn_outlives_those_who_watch_it(ground: Ground) -> None:
+    _, front, job = await begin(ground, ground.cli(QUICK))
+    await front.kill()
+    await front.start()
+    ground.watch(front, job)
+    assert await end(ground, job) == "completed"
+
+
+async def test_an_observer_that_stood_still_misses_nothing(ground: Ground) -> None:
+    _, _, job = await begin(ground, ground.cli(QUICK))
+    other = await ground.front()
+    file = ground.watch(other, job)
+    await ground.seen(file, 1)
+    other.pause()
+    await ground.ended(ground.files[job][0])
+    other.resume()
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_server_that_is_killed_comes_back_with_everything(ground: Ground) -> None:
+    _, front, job = await begin(ground, ground.cli(LONG))
+    for _ in range(2):
+        ground.server.restart()
+        await asyncio.sleep(0.2)
+    ground.watch(front, job)
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_server_that_stands_still_goes_on(ground: Ground) -> None:
+    _, front, job = await begin(ground, ground.cli(LONG))
+    ground.server.pause()
+    await asyncio.sleep(_LEASE / 3)
+    ground.server.resume()
+    ground.watch(front, job)
+    assert await end(ground, job) == "completed"
+
+
+@pytest.mark.parametrize("whose", ["worker", "front"])
+async def test_a_line_that_is_cut_again_and_again_loses_nothing(ground: Ground, whose: str) -> None:
+    worker, front, job = await begin(ground, ground.cli(LONG))
+    proxy = {"worker": worker, "front": front}[whose].proxy
+    for size in (0, 1, 5, 100, 3000):
+        proxy.cut_replies_after(size)
+        await asyncio.sleep(0.1)
+        proxy.cut()
+    proxy.refuses = True
+    await asyncio.sleep(0.2)
+    proxy.heal()
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_slow_line_is_only_slow(ground: Ground) -> None:
+    worker, front, job = await begin(ground, ground.cli(QUICK))
+    worker.proxy.delay = front.proxy.delay = 0.1
+    assert await end(ground, job) == "completed"
+
+
+@pytest.mark.parametrize("whose", ["worker", "front"])
+async def test_a_line_that_is_silent_for_a_while_loses_nothing(ground: Ground, whose: str) -> None:
+    worker, front, job = await begin(ground, ground.cli(LONG))
+    proxy = {"worker": worker, "front": front}[whose].proxy
+    proxy.is_black_hole = True
+    await asyncio.sleep(_LEASE / 3)
+    proxy.is_black_hole = False
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_worker_that_is_cut_off_too_long_ends_its_cli(ground: Ground) -> None:
+    cli = ground.cli(slowly(150, 60.0))
+    worker, _, job = await begin(ground, cli)
+    await ground.worker(cli)
+    worker.proxy.is_black_hole = True
+    await ground.no_cli_left()
+    await ground.ended(ground.files[job][0])
+    worker.proxy.heal()  # what it has sent arrives now
+    assert await end(ground, job) == "failed"
+
+
+async def test_a_prompt_that_was_given_and_did_not_arrive_is_given_again(ground: Ground) -> None:
+    cli = ground.cli(QUICK)
+    worker, front, job = await begin(ground, cli)
+    assert await end(ground, job) == "completed"
+    worker.proxy.cut_replies_after(0)
+    job = await ground.ask(front, "another")
+    assert await end(ground, job) == "completed"
+
+
+async def test_a_prompt_is_sent_once_although_nobody_knows_whether_it_was(ground: Ground) -> None:
+    _, front, job = await begin(ground, ground.cli(QUICK))
+    assert await end(ground, job) == "completed"
+    jobs = []
+    for size in (0, 3, 10, 40):
+        front.proxy.cut_replies_after(size)
+        jobs.append(await ground.ask(front, f"cut after {size}"))
+    for job in jobs:
+        assert await end(ground, job) == "completed"
