@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,11 +14,32 @@ from rxccsdk.cli.codes import EXIT_CODES, NOT_READY, SUCCESS, CommandError
 from rxccsdk.cli.flags import Backend, modes, positive
 
 _TOKEN = "RXCCSDK_TOKEN"  # not an argument: those are in the list of processes
+_REDIS = "RXCCSDK_REDIS"
 
 
-@app.command(epilog=EXIT_CODES, short_help="Talk to Claude Code in a browser.")
+@app.command(epilog=EXIT_CODES, short_help="Talk to Claude Code in a browser, or answer a fleet's prompts.")
 def serve(
     web: Annotated[bool, typer.Option("--web", help="Serve a page for browsers.")] = False,
+    redis: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar=_REDIS, help="Answer the prompts of the fleet at this Redis."),
+    ] = None,
+    at_once: Annotated[
+        int,
+        typer.Option("--at-once", min=1, metavar="N", help="How many prompts of the fleet at the same time."),
+    ] = 4,
+    lease: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            callback=positive,
+            help="A machine of the fleet that gives no sign for so long is lost; the same for all.",
+        ),
+    ] = 15.0,
+    cli: Annotated[
+        Path | None,
+        typer.Option("--cli", metavar="PATH", exists=True, dir_okay=False, help="The CLI to run."),
+    ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; others than this machine need another.")
     ] = "127.0.0.1",
@@ -51,34 +72,47 @@ def serve(
         Backend, typer.Option(help="The SDK; auto takes claude-agent-sdk where it is installed.")
     ] = Backend.auto,
 ) -> None:
-    """Serve one session as a page: ask, watch, answer its questions, steer, stop; in any number of tabs.
+    """Serve one session as a page, or the prompts of a fleet.
 
-    It prints the page's link. The token in it lets in whoever has it; $RXCCSDK_TOKEN sets one that stays.
-    Ctrl+C ends the server and the agent.
+    With --web: ask, watch, answer its questions, steer, stop; in any number of tabs. It prints the page's
+    link. The token in it lets in whoever has it; $RXCCSDK_TOKEN sets one that stays. Ctrl+C ends the server
+    and the agent.
+
+    With --redis: answer what `rxccsdk.fleet.Fleet(url)` asks, up to --at-once prompts at the same time. What
+    a prompt sets goes before what is set here. Whoever can write to that Redis can run agents on this
+    machine: give it a password ($RXCCSDK_REDIS keeps the URL out of the list of processes). Ctrl+C takes no
+    more prompts and lets those that run end; once more stops them.
 
     \b
-    Example:
+    Examples:
       rxccsdk serve --web --cwd my-project
+      rxccsdk serve --redis redis://localhost --at-once 4
     """
     from rxccsdk.cli.asking import tool_names
     from rxccsdk.cli.running import finish
+    from rxccsdk.cli.working import work
     from rxccsdk.session.options import SessionOptions
 
-    if not web:
-        raise typer.BadParameter("say what to serve: --web.")
+    if not web and redis is None:
+        raise typer.BadParameter("say what to serve: --web, or --redis URL.")
+    if resume is not None and not web:
+        raise typer.BadParameter("--resume goes with --web: each prompt of a fleet names its own session.")
 
     def start() -> int:
-        options = SessionOptions(
-            model=model,
-            cwd=cwd,
-            allowed_tools=tool_names(allowed_tools),
-            permission_mode=permission_mode,
-            resume=resume,
-            backend=backend.value,
-            ask="stream",
-            tool_output=0.5,
-        )
-        return _serve(options, host, port, linger)
+        chosen = {
+            "model": model,
+            "cwd": cwd,
+            "allowed_tools": tool_names(allowed_tools),
+            "permission_mode": permission_mode,
+            "resume": resume,
+            "backend": backend.value,
+            "cli_path": cli,
+        }
+        options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        if web:
+            return _serve(SessionOptions(**options, ask="stream", tool_output=0.5), host, port, linger)
+        assert redis is not None
+        return work(redis, at_once, lease, SessionOptions(**options))
 
     finish(start)
 

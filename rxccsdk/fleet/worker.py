@@ -88,6 +88,8 @@ class Worker:
             LogError: Redis cannot be reached when it begins.
         """
         await self._dispatch.left(self.name, self._lease)  # is it there?
+        where = self._dispatch.redis.where
+        _log.info("%s takes prompts from %s, %d at once", self.name, where, self._at_once)
         loop = asyncio.get_running_loop()
         keeping = [loop.create_task(self._again(self._renew, self._lease / 3))]
         keeping.append(loop.create_task(self._again(self._bury, self._lease / 2)))
@@ -113,10 +115,12 @@ class Worker:
             task = asyncio.get_running_loop().create_task(job.run(self._options))
             self._jobs[task] = job
             task.add_done_callback(self._note_end)
+            _log.info("%s begins; %d of %d run", taken.job, len(self._jobs), self._at_once)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         job = self._jobs.pop(task)
         self._is_free.set()
+        _log.info("%s is over; %d of %d run", job.taken.job, len(self._jobs), self._at_once)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the prompt %s was not ended", job.taken.job, exc_info=error)
 

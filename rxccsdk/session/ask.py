@@ -110,5 +110,9 @@ class OneShot:
             await self._session.aclose()
             self._exchange.withdraw(turn)
             return
-        turn._hold_end(self._session.aclose)
+        turn._hold_end(self._close)
         self._exchange.enqueue(turn)
+
+    async def _close(self) -> None:
+        if not self._exchange.has_closed:  # whoever else closes it waits for the turn
+            await self._session.aclose()

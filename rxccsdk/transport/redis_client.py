@@ -34,13 +34,16 @@ class PatientRedis:
         url: as redis-py takes it: "redis://localhost:6379/0", "rediss://...", "unix://...".
         patience: seconds until it gives up.
 
+    Attributes:
+        where: the URL, without its password.
+
     Raises:
         ValueError: the URL is none.
     """
 
     def __init__(self, url: str, patience: float = 30.0) -> None:
         self.patience = patience
-        self._where = url.rpartition("@")[2]  # without the password
+        self.where = url.rpartition("@")[2]  # without the password
         self._redis = Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
@@ -65,7 +68,7 @@ class PatientRedis:
             except (NotConnected, NotAnswered, OSError) as error:
                 if loop.time() + wait > begun + self.patience:
                     why = str(error) or "no answer"
-                    raise LogError(f"Redis at {self._where} cannot be reached: {why}") from error
+                    raise LogError(f"Redis at {self.where} cannot be reached: {why}") from error
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST)
 

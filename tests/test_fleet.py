@@ -1,0 +1,373 @@
+"""The fleet: a turn that another machine runs is as a local one. Its machine is a task here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from claude_agent_sdk import ClaudeAgentOptions
+from pydantic import BaseModel
+
+from rxccsdk import (
+    Allow,
+    AskChunk,
+    Chunk,
+    ControlError,
+    DecisionChunk,
+    NoticeChunk,
+    PromptChunk,
+    ResultChunk,
+    RxccError,
+    SessionClosedError,
+    SessionCrashedError,
+    SessionOptions,
+    TextChunk,
+    ToolOutputChunk,
+    ToolUseChunk,
+    Turn,
+)
+from rxccsdk import operators as cc
+from rxccsdk.fleet import Fleet, LogError, Worker
+from rxccsdk.fleet.spec import Spec
+from rxccsdk.testing import ScriptedCli, interrupted, reply, steps, text_turn
+from tests.conftest import Real, Scripted
+from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.usefixtures("no_leftovers")
+
+
+@asynccontextmanager
+async def working(url: str, options: SessionOptions, **how: Any) -> AsyncIterator[Worker]:
+    """Run a machine of the fleet."""
+    worker = Worker(url, options=options, **{"lease": 5.0, **how})
+    running = asyncio.get_running_loop().create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
+
+
+@asynccontextmanager
+async def a_fleet(server: RedisServer, options: SessionOptions, **how: Any) -> AsyncIterator[Fleet]:
+    async with working(server.url, options, **how), Fleet(server.url, patience=10) as fleet:
+        yield fleet
+
+
+async def collect(turn: Turn) -> list[Chunk]:
+    return [chunk async for chunk in turn]
+
+
+async def begun(turn: Turn, kind: type[Chunk] = TextChunk) -> Chunk:
+    """Watch a turn, without leaving it, until such a chunk has come."""
+    return await anext(chunk async for chunk in watched(turn) if isinstance(chunk, kind))
+
+
+def watched(turn: Turn) -> Any:
+    turn.subscribe(None, lambda error: None)
+    return turn.pipe(cc.to_async_iterator())
+
+
+def status_of(turn: Turn) -> str:
+    return turn.status
+
+
+def long_turn(text: str = "word " * 5) -> Any:
+    return steps(*text_turn(text, pieces=5)[:6]).silence()
+
+
+# -- as a local turn --------------------------------------------------------------------------------------
+
+
+async def test_every_observer_has_the_same_chunks_live_and_late(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(steps(*text_turn("Hello from afar", pieces=4))).options
+    async with a_fleet(redis_server, options) as fleet, Fleet(redis_server.url) as elsewhere:
+        turn = fleet.stream("hi", SessionOptions(model="haiku"))
+        own = asyncio.ensure_future(collect(turn))
+        await begun(turn, Chunk)
+        assert turn.uuid is not None
+        live = await collect(await elsewhere.turn(turn.uuid))
+        late = await elsewhere.turn(turn.uuid)
+        assert live == await own == await collect(late)
+        assert late.prompt == "hi"
+        assert late.response.model_dump() == turn.response.model_dump()
+        assert (turn.status, turn.response.content) == ("completed", "Hello from afar")
+        assert turn.response.metadata.backend == scripted.backend
+        assert [chunk.seq for chunk in live] == list(range(len(live)))
+        assert "--model" in scripted.cli.starts[0]["argv"]
+
+
+async def test_the_real_cli_answers_the_fleet(redis_server: RedisServer, real: Real) -> None:
+    script = [reply("I look. ").tool("Bash", {"command": "echo hi", "description": "x"}), reply("Done.")]
+    async with a_fleet(redis_server, real.options(script, allowed_tools=["Bash"])) as fleet:
+        response = await fleet.stream("hi").pipe(cc.to_response())
+    assert response.content == "I look. \n\nDone."
+    assert [use.result for use in response.tool_uses] == ["hi"]
+    assert response.metadata.backend == real.backend
+
+
+async def test_its_questions_are_answered_from_anywhere(redis_server: RedisServer, real: Real) -> None:
+    tool = {"command": "touch made", "description": "make a file"}
+    options = real.options([reply().tool("Bash", tool), reply("Done.")])
+    async with a_fleet(redis_server, options) as fleet:
+        turn = fleet.stream("go", SessionOptions(ask="stream"))
+        own = asyncio.ensure_future(collect(turn))
+        await begun(turn, AskChunk)
+        other = await fleet.turn(str(turn.uuid))
+        seen: list[Chunk] = []
+        response = await other.pipe(
+            cc.answer_asks(lambda ask: Allow()), cc.tap_chunks(seen.append), cc.to_response()
+        )
+        assert await own == seen
+    assert response.content == "Done."
+    assert [it.decision for it in seen if isinstance(it, DecisionChunk)] == ["allow"]
+    assert (real.folder / "project" / "made").exists()
+
+
+async def test_it_is_steered_from_anywhere(redis_server: RedisServer, real: Real) -> None:
+    wait = {"command": "while [ ! -e go ]; do sleep 0.02; done", "description": "wait"}
+    script = [reply().tool("Bash", wait), reply("Both.")]
+    async with a_fleet(redis_server, real.options(script, allowed_tools=["Bash"])) as fleet:
+        turn = fleet.stream("one")
+        own = asyncio.ensure_future(collect(turn))
+        await begun(turn, ToolUseChunk)
+        other = await fleet.turn(str(turn.uuid))
+        watching = asyncio.ensure_future(collect(other))
+        await begun(other, ToolUseChunk)
+        steering = asyncio.ensure_future(other.steer("and two"))
+        await begun(turn, PromptChunk)
+        (real.folder / "project" / "go").touch()
+        assert await asyncio.wait_for(steering, 30) == "delivered"
+        assert await own == await watching
+    assert turn.response.content == "Both."
+    states = [chunk.state for chunk in await own if isinstance(chunk, PromptChunk)]
+    assert states == ["queued", "delivered"]
+
+
+async def test_what_a_command_writes_comes_while_it_runs(redis_server: RedisServer, real: Real) -> None:
+    wait = "echo early; while [ ! -e go ]; do sleep 0.02; done"
+    script = [reply().tool("Bash", {"command": wait, "description": "x"}), reply("Done.")]
+    async with a_fleet(redis_server, real.options(script, allowed_tools=["Bash"])) as fleet:
+        turn = fleet.stream("hi", SessionOptions(tool_output=0.1))
+        output = await begun(turn, ToolOutputChunk)
+        assert isinstance(output, ToolOutputChunk)
+        assert output.text.startswith("early")
+        (real.folder / "project" / "go").touch()
+        await turn.wait()
+    assert turn.response.content == "Done."
+
+
+@pytest.mark.parametrize("who", ["its owner", "another"])
+async def test_it_is_interrupted_from_anywhere(
+    redis_server: RedisServer, scripted: Scripted, who: str
+) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with a_fleet(redis_server, options) as fleet:
+        turn = fleet.stream("hi")
+        own = asyncio.ensure_future(collect(turn))
+        await begun(turn)
+        other = await fleet.turn(str(turn.uuid))
+        watching = asyncio.ensure_future(collect(other))
+        await begun(other)
+        await (turn if who == "its owner" else other).interrupt()
+        assert await own == await watching
+        for it in (turn, other):
+            assert (it.status, it.response.error_kind) == ("interrupted", "interrupted")
+        assert [chunk.kind for chunk in await own if isinstance(chunk, NoticeChunk)] == ["interrupt"]
+
+
+async def test_leaving_stops_it_and_an_onlooker_does_not(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with a_fleet(redis_server, options) as fleet:
+        turn = fleet.stream("hi")
+        has_begun = asyncio.Event()
+        staying = turn.subscribe(lambda chunk: has_begun.set())
+        await has_begun.wait()
+        other = await fleet.turn(str(turn.uuid))
+        async for chunk in other:
+            if isinstance(chunk, TextChunk):
+                break
+        assert status_of(other) == "running"
+        staying.dispose()
+        await turn.wait()
+        await other.wait()
+        assert (turn.status, status_of(other)) == ("interrupted", "interrupted")
+
+
+async def test_limits_are_kept_by_the_machine(redis_server: RedisServer, scripted: Scripted) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with a_fleet(redis_server, options) as fleet:
+        turn = fleet.stream("hi", timeout=0.3)
+        response = await turn.pipe(cc.to_response())
+    assert response.error_kind == "timeout"
+
+
+class City(BaseModel):
+    name: str
+
+
+async def test_its_answer_fits_a_model(redis_server: RedisServer, real: Real) -> None:
+    script = [reply().tool("StructuredOutput", {"name": "Bern"}), reply("Done.")]
+    async with a_fleet(redis_server, real.options(script)) as fleet:
+        response = await fleet.stream("hi", SessionOptions(output=City)).pipe(cc.to_response())
+    assert response.parsed == City(name="Bern")
+
+
+# -- many -------------------------------------------------------------------------------------------------
+
+
+async def test_many_prompts_are_answered_by_the_machines_there_are(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        clis = []
+        for number in range(3):
+            cli = stack.enter_context(ScriptedCli(tmp_path / f"cli{number}"))
+            clis.append(cli)
+            options = SessionOptions(cli_path=cli.path)
+            await stack.enter_async_context(working(redis_server.url, options, at_once=2))
+        fleet = await stack.enter_async_context(Fleet(redis_server.url))
+        prompts = [f"prompt {number}" for number in range(12)]
+        answers = [answer async for answer in fleet.ask_all(prompts)]
+        assert sorted(answer.index for answer in answers) == list(range(12))
+        assert {answer.response.content for answer in answers} == {"ok"}
+        asked = [prompt for cli in clis for prompt in sent(cli)]
+        assert sorted(asked) == sorted(prompts)
+
+
+def sent(cli: ScriptedCli) -> Sequence[str]:
+    """The prompts that a scripted CLI has got."""
+    return [frame["message"]["content"] for frame in cli.received if frame.get("type") == "user"]
+
+
+async def test_a_machine_takes_no_more_than_it_can(redis_server: RedisServer, scripted: Scripted) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with a_fleet(redis_server, options, at_once=1) as fleet:
+        first, second = fleet.stream("one"), fleet.stream("two")
+        await begun(first)
+        waiting = asyncio.ensure_future(collect(second))
+        await asyncio.sleep(0.2)
+        assert status_of(second) == "running"
+        assert len(scripted.cli.starts) == 1
+        await second.interrupt()  # before any machine had it: taken back
+        assert [chunk.kind for chunk in await waiting if isinstance(chunk, NoticeChunk)] == ["interrupt"]
+        assert second.status == "interrupted"
+        await first.interrupt()
+        assert first.status == "interrupted"
+    assert [frame["message"]["content"] for frame in scripted.cli.received if frame["type"] == "user"] == [
+        "one"
+    ]
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------
+
+
+async def test_a_cli_that_crashes_fails_the_turn_for_all(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    plan = steps(*text_turn("some text", pieces=3)[:5]).stderr("boom").exit(3)
+    async with a_fleet(redis_server, scripted(plan).options) as fleet:
+        turn = fleet.stream("hi")
+        with pytest.raises(SessionCrashedError) as crash:
+            await collect(turn)
+        other = await fleet.turn(str(turn.uuid))
+        with pytest.raises(SessionCrashedError) as same:
+            await collect(other)
+    for error in (crash.value, same.value):
+        assert (error.exit_code, error.stderr) == (3, ("boom",))
+        assert error.partial is not None
+    assert turn.response.content == other.response.content != ""
+    assert turn.response.error_kind == "crashed"
+
+
+async def test_a_machine_without_a_cli_says_so(redis_server: RedisServer, tmp_path: Path) -> None:
+    async with a_fleet(redis_server, SessionOptions(cli_path=tmp_path / "missing")) as fleet:
+        with pytest.raises(SessionCrashedError, match="missing"):
+            await collect(fleet.stream("hi"))
+
+
+async def test_what_a_machine_cannot_combine_is_said(redis_server: RedisServer) -> None:
+    base = SessionOptions(sdk_options=ClaudeAgentOptions(model="opus"))
+    async with a_fleet(redis_server, base) as fleet:
+        with pytest.raises(SessionCrashedError, match=r"cannot run it: .*model"):
+            await collect(fleet.stream("hi", SessionOptions(model="haiku")))
+
+
+async def test_a_turn_that_nobody_asked_is_said(redis_server: RedisServer) -> None:
+    async with Fleet(redis_server.url) as fleet:
+        with pytest.raises(LookupError, match="knows no turn 'x'"):
+            await fleet.turn("x")
+
+
+async def test_a_redis_that_is_not_there_fails_the_turn() -> None:
+    async with Fleet("redis://127.0.0.1:1", patience=0.1) as fleet:
+        turn = fleet.stream("hi")
+        with pytest.raises(RxccError, match="cannot be reached"):
+            await collect(turn)
+        assert turn.response.retryable
+        with pytest.raises(LogError, match="cannot be reached"):
+            await fleet.turn("x")
+    with pytest.raises(LogError, match="cannot be reached"):
+        await Worker("redis://:secret@127.0.0.1:1", lease=0.1).run()
+
+
+async def test_a_message_that_comes_too_late_is_said(redis_server: RedisServer, scripted: Scripted) -> None:
+    plan = steps(*text_turn("Hello")[:4]).pause(0.3).frame(*text_turn("Hello")[4:])
+    async with a_fleet(redis_server, scripted(plan).options) as fleet:
+        turn = fleet.stream("hi")
+        await begun(turn)
+        with pytest.raises((ControlError, SessionClosedError)):
+            await asyncio.gather(turn.wait(), turn.steer("late"))
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ({"cli_path": "/bin/true"}, "--cli"),
+        ({"record": "tape"}, "fleet.turn"),
+        ({"survive": True}, "outlives"),
+        ({"continue_conversation": True}, "resume"),
+    ],
+)
+def test_what_means_nothing_elsewhere_is_refused(option: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Fleet("redis://localhost").stream("hi", SessionOptions(**option))
+
+
+def test_what_travels_arrives() -> None:
+    options = SessionOptions(model="haiku", cwd="/tmp/x", env={"A": "b"}, keep_raw=True, output=City)
+    spec = Spec.model_validate_json(Spec.of("hi", options, timeout=3).model_dump_json())
+    there = spec.session_options(SessionOptions(cli_path="/bin/true", model="opus"))
+    assert (there.model, str(there.cwd), there.env) == ("haiku", "/tmp/x", {"A": "b"})
+    assert (str(there.cli_path), there.keep_raw, there.output_schema) == (
+        "/bin/true",
+        False,
+        options.output_schema,
+    )
+    assert spec.timeout == 3
+
+
+@pytest.mark.parametrize("wrong", [{"at_once": 0}, {"lease": 0}, {"keep": -1}])
+def test_a_worker_with_a_number_that_is_none(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        Worker("redis://localhost", **wrong)
+
+
+async def test_each_prompt_has_a_session_of_its_own(redis_server: RedisServer, scripted: Scripted) -> None:
+    async with a_fleet(redis_server, scripted().options) as fleet:
+        turns = [fleet.stream("hi") for _ in range(3)]
+        await asyncio.gather(*map(collect, turns))
+        assert {(turn.index, turn.status) for turn in turns} == {(0, "completed")}
+        assert len({turn.uuid for turn in turns}) == 3
+        for turn in turns:
+            assert isinstance((await collect(turn))[-1], ResultChunk)
