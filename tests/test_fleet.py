@@ -223,6 +223,45 @@ async def test_its_answer_fits_a_model(redis_server: RedisServer, real: Real) ->
     assert response.parsed == City(name="Bern")
 
 
+# -- a conversation ---------------------------------------------------------------------------------------
+
+
+async def test_another_machine_goes_on_with_a_conversation(redis_server: RedisServer, real: Real) -> None:
+    options = real.options([reply("I am Ada."), reply("Ada, as I said."), reply("Still Ada.")])
+    homes = [options.model_copy(update={"env": {"CLAUDE_CONFIG_DIR": str(real.folder / it)}}) for it in "ab"]
+    async with Fleet(redis_server.url) as fleet:
+        session = None
+        for place, prompt in ((0, "Who are you?"), (1, "Who?"), (0, "And now?")):
+            async with working(redis_server.url, homes[place]):
+                turn = fleet.stream(prompt, SessionOptions(resume=session))
+                response = await turn.pipe(cc.to_response())
+            assert response.success, response.error
+            session = response.metadata.session_id
+    said = [request.messages for request in real.api.requests]
+    assert [sum(message["role"] == "assistant" for message in messages) for messages in said] == [0, 1, 2]
+    assert "I am Ada." in str(said[1])
+    assert "Ada, as I said." in str(said[2])
+
+
+async def test_what_a_machine_had_when_it_was_lost_is_gone_on_with(
+    redis_server: RedisServer, real: Real
+) -> None:
+    wait = {"command": "touch runs; sleep 60", "description": "wait"}
+    script = [reply("I begin. ").tool("Bash", wait), reply("Where was I?")]
+    options = real.options(script, allowed_tools=["Bash"])
+    homes = [options.model_copy(update={"env": {"CLAUDE_CONFIG_DIR": str(real.folder / it)}}) for it in "ab"]
+    async with Fleet(redis_server.url) as fleet:
+        async with working(redis_server.url, homes[0]):
+            turn = fleet.stream("Begin.")
+            await begun(turn, ToolUseChunk)
+            session = turn.response.metadata.session_id
+        assert turn.status == "interrupted"
+        async with working(redis_server.url, homes[1]):
+            response = await fleet.stream("Go on.", SessionOptions(resume=session)).pipe(cc.to_response())
+    assert response.content == "Where was I?"
+    assert "I begin." in str(real.api.requests[-1].messages)
+
+
 # -- many -------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
-from rxccsdk.fleet.names import JOB, LINE, ONCE, PROMPTS, WORKERS, spec_of, talk_to, turn_of
+from rxccsdk.fleet.names import JOB, LINE, ONCE, PROMPTS, TRANSCRIPTS, TURNS, WORKERS, spec_of, talk_to
 from rxccsdk.transport import Exit
 from rxccsdk.transport.redis_client import BLOCK, PatientRedis
 from rxccsdk.transport.redis_log import RedisLog
@@ -24,6 +24,9 @@ from rxccsdk.transport.turn_log import EntryId, LogError, OvertakenError
 
 BEGIN, END = EntryId(0, 0), EntryId(1, 0)
 """The first entry of a turn's log, by which a machine takes it, and the last, after which nothing comes."""
+
+
+_MONTH = 30 * 86_400  # seconds; the CLI itself keeps its transcripts so long
 
 
 class Taken(NamedTuple):
@@ -41,16 +44,19 @@ class Dispatch:
 
     Attributes:
         log: the turns' logs, by the ids of their prompts.
+        transcripts: those of the CLI, by the ids of their sessions.
     """
 
     def __init__(self, redis: PatientRedis) -> None:
         self.redis = redis
-        self.log = RedisLog(redis)
+        self.log = RedisLog(redis, TURNS)
+        self.transcripts = RedisLog(redis, TRANSCRIPTS)
         self._words = News(redis)
 
     async def aclose(self) -> None:
         """Read no more, and close all connections."""
         await self.log.aclose()
+        await self.transcripts.aclose()
         await self._words.aclose()
         await self.redis.aclose()
 
@@ -155,7 +161,7 @@ class Dispatch:
 
     async def has_begun(self, job: str) -> bool:
         """Return whether some machine has begun to answer."""
-        return bool(await self.redis.do(lambda redis: redis.exists(turn_of(job))))
+        return bool(await self.redis.do(lambda redis: redis.exists(TURNS + job)))
 
     async def give_back(self, taken: Taken) -> None:
         """Let another machine take a prompt that was not begun."""
@@ -176,11 +182,15 @@ class Dispatch:
     async def _forget(self, job: str, keep: float) -> None:
         async def expire(redis: Any) -> Any:
             async with redis.pipeline() as pipe:
-                for key in (spec_of(job), turn_of(job), talk_to(job)):
+                for key in (spec_of(job), TURNS + job, talk_to(job)):
                     pipe.pexpire(key, int(keep * 1000))
                 return await pipe.execute()
 
         await self.redis.do(expire)
+
+    async def forget_transcript(self, session: str) -> None:
+        """Let Redis forget a transcript when nobody has gone on with its session for a month."""
+        await self.redis.do(lambda redis: redis.expire(TRANSCRIPTS + session, _MONTH))
 
     async def leave(self, worker: str) -> None:
         """Forget a machine that has no prompt any more."""

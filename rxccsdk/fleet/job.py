@@ -9,6 +9,7 @@ import logging
 from rxccsdk.errors import RxccError
 from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
 from rxccsdk.fleet.spec import Spec
+from rxccsdk.fleet.transcripts import Keeper
 from rxccsdk.fleet.writer import LogRecorder, LogWriter
 from rxccsdk.session.options import SessionOptions
 from rxccsdk.session.session import ClaudeSession
@@ -47,6 +48,7 @@ class Job:
         self._session: ClaudeSession | None = None
         self._turn: Turn | None = None
         self._backend = ""
+        self._is_over = False
         self._closing: asyncio.Task[None] | None = None
 
     async def run(self, base: SessionOptions) -> None:
@@ -102,12 +104,30 @@ class Job:
 
     async def _answer(self, session: ClaudeSession, spec: Spec) -> Exit | None:
         """Run the session; return what went wrong with it."""
+        keeper = Keeper(self._dispatch.transcripts, session.options)
+        keeping = asyncio.get_running_loop().create_task(self._keep_transcript(session, keeper))
         try:
+            if session.options.resume is not None:
+                await keeper.bring(session.options.resume)
             async with session:
                 await self._run_turn(session, spec)
         except RxccError as error:
             return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr)
+        finally:
+            self._is_over = True
+            await asyncio.wait([keeping])
         return None
+
+    async def _keep_transcript(self, session: ClaudeSession, keeper: Keeper) -> None:
+        """Keep the transcript of the session, as soon as the CLI has named it."""
+        while session.session_id is None and not self._is_over:  # noqa: ASYNC110
+            await asyncio.sleep(_SOON)
+        if (kept := session.session_id) is not None:
+            try:
+                await keeper.keep(kept, lambda: self._is_over)
+                await self._dispatch.forget_transcript(kept)
+            except RxccError as error:
+                _log.warning("other machines cannot go on with the session %s: %s", kept, error)
 
     async def _run_turn(self, session: ClaudeSession, spec: Spec) -> None:
         """Ask, and wait for the end of the turn, and of those that its messages become."""

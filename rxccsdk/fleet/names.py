@@ -8,6 +8,12 @@ PROMPTS = "rxccsdk:prompts"
 WORKERS = "workers"
 """The consumer group that takes them."""
 
+TURNS = "rxccsdk:turn:"
+"""How the streams begin that have what the agent wrote, one for each prompt."""
+
+TRANSCRIPTS = "rxccsdk:transcript:"
+"""And those that have the CLI's transcripts, one for each session."""
+
 JOB, LINE, ONCE = b"job", b"line", b"once"
 """Fields."""
 
@@ -20,8 +26,3 @@ def spec_of(job: str) -> str:
 def talk_to(job: str) -> str:
     """Return the stream of what is said to the machine that answers."""
     return f"rxccsdk:talk:{job}"
-
-
-def turn_of(job: str) -> str:
-    """Return the stream of what the agent wrote."""
-    return f"rxccsdk:turn:{job}"

@@ -39,7 +39,7 @@ class RedisLog:
             print(entry.data)
     """
 
-    def __init__(self, redis: PatientRedis, prefix: str = "rxccsdk:turn:") -> None:
+    def __init__(self, redis: PatientRedis, prefix: str = "rxccsdk:log:") -> None:
         self._redis = redis
         self._prefix = prefix
         self._news = News(redis)
