@@ -34,6 +34,7 @@ from rxccsdk import operators as cc
 from rxccsdk.fleet import Fleet, LogError, Worker
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.testing import ScriptedCli, interrupted, reply, steps, text_turn
+from rxccsdk.web.feed import Events, batches
 from tests.conftest import Real, Scripted
 from tests.redis_server import RedisServer
 
@@ -410,3 +411,22 @@ async def test_each_prompt_has_a_session_of_its_own(redis_server: RedisServer, s
         assert len({turn.uuid for turn in turns}) == 3
         for turn in turns:
             assert isinstance((await collect(turn))[-1], ResultChunk)
+
+
+async def test_every_machine_gives_a_browser_the_same_events(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(steps(*text_turn("Hello from afar", pieces=4))).options
+    async with a_fleet(redis_server, options) as fleet, Fleet(redis_server.url) as elsewhere:
+        turn = fleet.stream("hi")
+        here = [event async for event in events(turn)]
+        there = [event async for event in events(await elsewhere.turn(str(turn.uuid)))]
+        assert here == there
+        assert f"id: {turn.response.metadata.session_id}/0/0\n".encode() in here[0]
+
+
+async def events(turn: Turn) -> AsyncIterator[bytes]:
+    made = Events.of(turn)
+    async for chunks in batches(turn):
+        for chunk in chunks:
+            yield made.of_chunk(chunk)
