@@ -41,7 +41,8 @@ def program(snippet: str) -> str:
     """Return a snippet with what it leaves to the reader."""
     if "asyncio.run(" in snippet:
         return snippet
-    argument = "turn: Turn" if " turn.pipe" in snippet and "turn = " not in snippet else ""
+    left = re.search(r"\bturn\.pipe", snippet) and "turn = " not in snippet
+    argument = "turn: Turn" if left else ""
     body = f"async def snippet({argument}) -> None:\n{textwrap.indent(snippet, '    ')}\n"
     record = RECORD if "replay(" in snippet else ""
     return PRELUDE + record + body + (IN_A_TURN if argument else "asyncio.run(snippet())\n")

@@ -46,7 +46,7 @@ def test_each_misuse_is_found_and_nothing_else(complaints: dict[str, dict[int, s
     assert set(complaints) == {"rejected.py"}, "rxccsdk itself is clean"
 
 
-# What the README's snippets speak of and leave to the reader.
+# What the snippets speak of and leave to the reader.
 GIVEN = """
 from rxccsdk import Turn
 def on_text(text: str) -> None: ...
@@ -58,10 +58,12 @@ session: ClaudeSession
 
 @pytest.fixture(scope="module")
 def snippets(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The README's snippets, each a module of its own."""
-    readme = (SAMPLES.parent.parent / "README.md").read_text()
-    snippets = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert len(snippets) >= 5
+    """The snippets of the README and the site, each a module of its own."""
+    root = SAMPLES.parent.parent
+    pages = [page.read_text() for page in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
+    of_each = [re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) for page in pages]
+    snippets = [snippet for of_page in of_each for snippet in of_page]
+    assert len(of_each[0]) >= 5
     files, folder = [], tmp_path_factory.mktemp("snippets")
     for number, snippet in enumerate(snippets):
         given = "from rxccsdk import ClaudeSession, SessionOptions, operators as cc\n" + GIVEN
@@ -81,7 +83,7 @@ def snippets(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ],
     ids=lambda c: c[0],
 )
-def test_the_readmes_snippets_are_typed(snippets: list[str], checker: tuple[str, ...]) -> None:
+def test_the_snippets_are_typed(snippets: list[str], checker: tuple[str, ...]) -> None:
     pytest.importorskip(checker[0])
     project = Path(snippets[0]).with_name("pyrightconfig.json")
     project.write_text('{"typeCheckingMode": "standard"}')  # pyright's own, not the stricter fork's
