@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from rxccsdk.session.asks import Allow, Deny
     from rxccsdk.session.branching import SessionInfo, sessions
     from rxccsdk.session.controls import ContextCategory, ContextUsage, McpServer, ModelInfo, Rewind
+    from rxccsdk.session.elsewhere import watch
     from rxccsdk.session.options import SessionOptions
     from rxccsdk.session.response import ResponseMetadata, SessionResponse, ToolUse
     from rxccsdk.session.session import ClaudeSession
@@ -123,6 +124,7 @@ __all__ = [
     "run",
     "sessions",
     "to_json",
+    "watch",
 ]
 
 # Each name is imported when it is first asked for: a command line that only prints its help, and a test run
@@ -173,6 +175,7 @@ _HOMES = {
     "rxccsdk.session.asks": ("Allow", "Deny"),
     "rxccsdk.session.branching": ("SessionInfo", "sessions"),
     "rxccsdk.session.controls": ("ContextCategory", "ContextUsage", "McpServer", "ModelInfo", "Rewind"),
+    "rxccsdk.session.elsewhere": ("watch",),
     "rxccsdk.session.options": ("SessionOptions",),
     "rxccsdk.session.response": ("ResponseMetadata", "SessionResponse", "ToolUse"),
     "rxccsdk.session.session": ("ClaudeSession",),

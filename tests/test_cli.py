@@ -47,6 +47,7 @@ OPTIONS = {
         "--backend --record --stall --plain --quiet --json"
     ),
     "replay": "--speed --turn --plain --quiet --json",
+    "watch": "SESSION --cwd --all --markdown --tools --thinking --plain --quiet --json",
     "demo": "--cassette --speed --plain",
     "doctor": "-h",
 }

@@ -188,7 +188,7 @@ def ask(
             tool_output=_LOOK_EVERY if talks else None,
         )
 
-    make_view = _chooser(
+    make_view = chooser(
         quiet,
         as_json,
         markdown=markdown.value,
@@ -249,7 +249,7 @@ def replay(
     from rxccsdk.cli.running import finish, run
 
     shown = {"markdown": markdown.value, "plain": plain, "tools": tools.value, "thinking": thinking.value}
-    make_view = _chooser(quiet, as_json, **shown)
+    make_view = chooser(quiet, as_json, **shown)
     finish(lambda: run(lambda ending: replaying.replay(file, speed, turn, make_view, ending, max_idle)))
 
 
@@ -297,7 +297,7 @@ def demo(
     finish(lambda: run(work))
 
 
-def _chooser(quiet: bool, as_json: bool, **shown: Any) -> Callable[[Ending], View]:
+def chooser(quiet: bool, as_json: bool, **shown: Any) -> Callable[[Ending], View]:
     """Check the display's flags, and give what makes the display; `shown` is for a terminal."""
     if quiet and as_json:
         raise typer.BadParameter("--quiet and --json exclude each other.")
@@ -322,3 +322,4 @@ from rxccsdk.cli import batch as batch  # noqa: E402 - commands of their own, wh
 from rxccsdk.cli import chat as chat  # noqa: E402
 from rxccsdk.cli import exporting as exporting  # noqa: E402
 from rxccsdk.cli import serving as serving  # noqa: E402
+from rxccsdk.cli import watching as watching  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,28 +41,19 @@ async def lines(
         async for line in lines("session.jsonl"):
             print(json.loads(line))
     """
-    tail: _Tail | None = None
+    tail = Tail(path, start)
     try:
         while True:
             is_last_look = ended is not None and ended()
-            if tail is None:
-                tail = _open(path, start)
-            if tail is not None:
-                is_replaced = tail.is_replaced()  # before its rest is read: no more is written to it then
-                while (whole := tail.read()) is not None:
-                    for line in whole:
-                        yield line + b"\n"
-                    await asyncio.sleep(0)  # a long file is no reason to keep others waiting
-                if is_replaced:
-                    tail.file.close()
-                    tail, start = None, 0
-                    continue
+            for whole in tail.reads():
+                for line in whole:
+                    yield line + b"\n"
+                await asyncio.sleep(0)  # a long file is no reason to keep others waiting
             if is_last_look:
                 return
             await asyncio.sleep(every)
     finally:
-        if tail is not None:
-            tail.file.close()
+        tail.close()
 
 
 def line_start(file: BinaryIO, before: int) -> int:
@@ -82,55 +73,92 @@ def line_start(file: BinaryIO, before: int) -> int:
     return 0
 
 
-def _open(path: Path | str, start: int) -> _Tail | None:
-    try:
-        return _Tail(path, start)
-    except FileNotFoundError:
-        return None
+class Tail:
+    """A file that grows, as far as it was read; `lines` says what comes of it.
 
+    Args:
+        path: the file.
+        start: bytes at its beginning to pass over.
+    """
 
-class _Tail:
-    """One file, as far as it was read."""
-
-    def __init__(self, path: Path | str, start: int) -> None:
+    def __init__(self, path: Path | str, start: int = 0) -> None:
         self._path = path
-        self.file = open(path, "rb", buffering=0)  # noqa: SIM115 - `lines` closes it
+        self._file: BinaryIO | None = None
+        self._known: os.stat_result | None = None  # which file it is
         self._framer = LineFramer()
         self._head = b""
-        self._read_to = self._line = start if os.fstat(self.file.fileno()).st_size >= start else 0
+        self._read_to = self._line = start
 
-    def is_replaced(self) -> bool:
-        """Whether another file has its name now; where none has, one may come."""
+    def reads(self) -> Iterator[list[bytes]]:
+        """Yield the lines that each read completes, without their newlines; stop where no more is written."""
+        while (file := self._file or self._open()) is not None:
+            is_replaced = self._is_replaced()  # before its rest is read: no more is written to it then
+            while (whole := self._read(file)) is not None:
+                yield whole
+            if not is_replaced:
+                return
+            self.close()
+
+    def close(self) -> None:
+        """Close the file. The next look opens it again, and goes on where this one ended."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO | None:
+        """Return the file; `None` where there is none, or nothing new in it."""
         try:
-            return not os.path.samestat(os.stat(self._path), os.fstat(self.file.fileno()))
+            about = os.stat(self._path)
+            if self._known and os.path.samestat(about, self._known) and about.st_size == self._read_to:
+                return None
+            self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - `close` closes it
+        except FileNotFoundError:
+            return None
+        about = os.fstat(self._file.fileno())
+        if about.st_size < self._read_to and not self._head:
+            self._begin()  # it is not what `start` was meant for
+        if self._known is not None and not os.path.samestat(about, self._known):
+            self._begin()
+        self._known = about
+        return self._file
+
+    def _begin(self) -> None:
+        self._framer, self._head = LineFramer(), b""
+        self._read_to = self._line = 0
+
+    def _is_replaced(self) -> bool:
+        """Whether another file has its name now; where none has, one may come."""
+        assert self._known is not None
+        try:
+            return not os.path.samestat(os.stat(self._path), self._known)
         except FileNotFoundError:
             return False
 
-    def read(self) -> list[bytes] | None:
-        """Return the lines that one read completes, without their newlines; `None` at the end."""
-        size = os.fstat(self.file.fileno()).st_size
+    def _read(self, file: BinaryIO) -> list[bytes] | None:
+        """Return the lines that one read completes; `None` at the end."""
+        size = os.fstat(file.fileno()).st_size
         if size < self._read_to:
-            self._go_back(size)
-        data = self._at(self._read_to, _READ)
+            self._go_back(file, size)
+        data = _at(file, self._read_to, _READ)
         if not data:
             return None
         self._read_to += len(data)
         if len(self._head) < _HEAD:
-            self._head = self._at(0, min(_HEAD, self._read_to))
+            self._head = _at(file, 0, min(_HEAD, self._read_to))
         whole = self._framer.push(data)
         self._line += sum(map(len, whole)) + len(whole)
         return whole
 
-    def _go_back(self, size: int) -> None:
+    def _go_back(self, file: BinaryIO, size: int) -> None:
         """Find where to read on in a file that has become smaller."""
         self._framer = LineFramer()
-        head = self._at(0, min(size, len(self._head)))
-        if not self._head.startswith(head):
-            self._line = 0  # another text
+        if not self._head.startswith(_at(file, 0, min(size, len(self._head)))):
+            self._begin()  # another text
         elif size < self._line:
-            self._line = line_start(self.file, size)
+            self._line = line_start(file, size)
         self._read_to = self._line
 
-    def _at(self, offset: int, count: int) -> bytes:
-        self.file.seek(offset)
-        return self.file.read(count) or b""
+
+def _at(file: BinaryIO, offset: int, count: int) -> bytes:
+    file.seek(offset)
+    return file.read(count) or b""

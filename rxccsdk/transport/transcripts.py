@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 _HEAD = _TAIL = 65_536  # bytes: a transcript may have hundreds of megabytes
 _NAME = 200  # characters of a folder's name, before the CLI cuts it and adds a hash
 _PROMPT = 200  # characters of a first prompt that are shown
+_SUB_AGENT = "agent-"  # how older CLIs name the transcripts that they put beside the session's
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>")
 _NOT_TYPED = re.compile(
     r"<(local-command-\w+|session-start-hook|tick|goal|ide_\w+)>|\[Request interrupted by"
@@ -36,13 +38,41 @@ class Transcript:
 def transcripts(cwd: Path | str, limit: int | None) -> list[Transcript]:
     """Read the transcripts of a folder, the newest first. What cannot be read is left out."""
     folder = os.path.realpath(cwd)
-    name = re.sub("[^a-zA-Z0-9]", "-", folder)
-    home = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-    is_cut = len(name) > _NAME  # others may share what is left of it
-    paths = (home / "projects").glob(f"{name[:_NAME]}-*/*.jsonl" if is_cut else f"{name}/*.jsonl")
+    paths, is_cut = _paths(folder)
     found = [read for path in paths if (read := _read(path)) and (not is_cut or read.cwd == folder)]
     found.sort(key=lambda it: it.last_modified, reverse=True)
     return found[:limit]
+
+
+def projects() -> Path:
+    """Return where the CLI keeps its transcripts: in a folder for each one that it worked in."""
+    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "projects"
+
+
+def _paths(folder: str) -> tuple[Iterator[Path], bool]:
+    """Find a folder's transcripts, and whether those of others, whose names begin alike, are among them."""
+    name = re.sub("[^a-zA-Z0-9]", "-", folder)
+    is_cut = len(name) > _NAME
+    return projects().glob(f"{name[:_NAME]}-*/*.jsonl" if is_cut else f"{name}/*.jsonl"), is_cut
+
+
+def session_paths(cwd: Path | str) -> list[Path]:
+    """Find the transcripts of a folder's sessions, the one that was written to last first."""
+    folder = os.path.realpath(cwd)
+    paths, is_cut = _paths(folder)
+    own = (path for path in paths if not path.stem.startswith(_SUB_AGENT))
+    if is_cut:
+        own = (path for path in own if (read := _read(path)) and read.cwd == folder)
+    return newest_first(own)
+
+
+def newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Sort files by when they were written to; leave out those that are gone."""
+    written: list[tuple[int, Path]] = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            written.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(written, reverse=True)]
 
 
 def _read(path: Path) -> Transcript | None:

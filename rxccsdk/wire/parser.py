@@ -205,7 +205,7 @@ class Parser:
         elif kind == "message_delta":
             reason = event.get("delta", {}).get("stop_reason")
             message.complete = message.complete or reason is not None
-            fields = ("delta", None, reason, mapping(event.get("usage")))
+            fields = ("delta", event.get("model"), reason, mapping(event.get("usage")))  # see transcript.py
             self._emit(MessageChunk, *fields, agent=agent, message=message)
         elif kind == "message_stop":
             message.stopped = True
