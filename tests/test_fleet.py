@@ -343,6 +343,34 @@ async def test_what_a_machine_cannot_combine_is_said(redis_server: RedisServer) 
             await collect(fleet.stream("hi", SessionOptions(model="haiku")))
 
 
+async def test_a_machine_that_is_stopped_ends_what_runs(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with Fleet(redis_server.url) as fleet:
+        async with working(redis_server.url, options):
+            turn = fleet.stream("hi")
+            await begun(turn)
+        await turn.wait()
+    assert (turn.status, turn.response.error_kind) == ("interrupted", "interrupted")
+
+
+async def test_a_machine_that_is_stopped_while_its_cli_starts_sends_nothing(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(answer_initialize=False).options
+    async with Fleet(redis_server.url) as fleet:
+        async with working(redis_server.url, options):
+            turn = fleet.stream("hi")
+            turn.subscribe(None, lambda error: None)
+            while not scripted.cli.starts:
+                await asyncio.sleep(0.01)
+        with pytest.raises(SessionCrashedError, match="not sent: the worker was stopped"):
+            await collect(turn)
+    assert turn.response.retryable
+    assert not sent(scripted.cli)
+
+
 async def test_a_turn_that_nobody_asked_is_said(redis_server: RedisServer) -> None:
     async with Fleet(redis_server.url) as fleet:
         with pytest.raises(LookupError, match="knows no turn 'x'"):
@@ -387,8 +415,10 @@ def test_what_means_nothing_elsewhere_is_refused(option: dict[str, Any], why: st
 def test_what_travels_arrives() -> None:
     options = SessionOptions(model="haiku", cwd="/tmp/x", env={"A": "b"}, keep_raw=True, output=City)
     spec = Spec.model_validate_json(Spec.of("hi", options, timeout=3).model_dump_json())
-    there = spec.session_options(SessionOptions(cli_path="/bin/true", model="opus"))
-    assert (there.model, str(there.cwd), there.env) == ("haiku", "/tmp/x", {"A": "b"})
+    base = SessionOptions(cli_path="/bin/true", model="opus", env={"A": "ours", "KEY": "secret"})
+    there = spec.session_options(base)
+    assert (there.model, str(there.cwd)) == ("haiku", "/tmp/x")
+    assert there.env == {"A": "b", "KEY": "secret"}
     assert (str(there.cli_path), there.keep_raw, there.output_schema) == (
         "/bin/true",
         False,

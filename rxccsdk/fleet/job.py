@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from typing import Any
 
-from rxccsdk.errors import RxccError
+from rxccsdk.errors import RxccError, SessionClosedError
 from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.fleet.transcripts import Keeper
@@ -49,7 +50,9 @@ class Job:
         self._turn: Turn | None = None
         self._backend = ""
         self._is_over = False
-        self._closing: asyncio.Task[None] | None = None
+        self._stopped: str | None = None  # why
+        self._opening: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def run(self, base: SessionOptions) -> None:
         """Answer it, unless somebody has begun to before.
@@ -69,15 +72,18 @@ class Job:
         await self._dispatch.done(self.taken.entry)
 
     def interrupt(self, why: str) -> None:
-        """Stop what runs: it ends as interrupted."""
-        if self._session is not None and self._turn is not None:
-            self._session._exchange.interrupt_turn(self._turn, why)
+        """Stop what runs: it ends as interrupted. What has not begun does not begin."""
+        self._stopped = why
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._turn is not None and self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._turn._end_early(why))
 
     def abandon(self, why: LogError) -> None:
-        """End the CLI: this machine has the prompt no more."""
-        _log.warning("%s gives up the prompt %s: %s", self._worker, self.taken.job, why)
-        if self._session is not None and self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._session.aclose())
+        """Stop what runs: this machine has the prompt no more."""
+        if self._stopped is None:
+            _log.warning("%s gives up the prompt %s: %s", self._worker, self.taken.job, why)
+        self.interrupt(str(why))
 
     def _make(self, text: str, base: SessionOptions) -> tuple[ClaudeSession, Spec] | Exit:
         """Return what is to be run, or why it cannot be."""
@@ -109,14 +115,29 @@ class Job:
         try:
             if session.options.resume is not None:
                 await keeper.bring(session.options.resume)
-            async with session:
+            await self._open(session)
+            try:
                 await self._run_turn(session, spec)
+            finally:
+                await session.aclose()
         except RxccError as error:
-            return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr)
+            kind: Any = "crashed" if self._stopped is None else "connection"
+            return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr, kind)
         finally:
             self._is_over = True
             await asyncio.wait([keeping])
         return None
+
+    async def _open(self, session: ClaudeSession) -> None:
+        """Start the CLI, unless, or until, all is stopped."""
+        self._opening = asyncio.get_running_loop().create_task(session.open())
+        if self._stopped is not None:
+            self._opening.cancel()
+        await asyncio.wait([self._opening])
+        if self._opening.cancelled() or (self._stopped is not None and self._opening.exception() is None):
+            await session.aclose()
+            raise SessionClosedError(f"The prompt was not sent: {self._stopped}.")
+        self._opening.result()
 
     async def _keep_transcript(self, session: ClaudeSession, keeper: Keeper) -> None:
         """Keep the transcript of the session, as soon as the CLI has named it."""
@@ -141,7 +162,7 @@ class Job:
         listening = asyncio.get_running_loop().create_task(self._listen(session))
         try:
             await finished(turn)
-            while turn._follower is not None:
+            while turn._follower is not None and self._stopped is None:
                 self._turn = turn = turn._follower
                 await finished(turn)
         finally:

@@ -77,6 +77,7 @@ class Spec(BaseModel):
             ValueError: they do not go together.
         """
         ours = {name: getattr(base, name) for name in base.model_fields_set}
-        options = SessionOptions(**{**ours, **self.options})
+        env = {**base.env, **self.options.get("env", {})}
+        options = SessionOptions(**{**ours, **self.options, "env": env})
         options._resume_at = self.resume_at
         return options

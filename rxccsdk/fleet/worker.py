@@ -139,6 +139,8 @@ class Worker:
 
     async def _bury(self) -> None:
         """End the turns of machines that are lost; what they had not begun is another's."""
+        if await self._dispatch.redis.wait() > _PAUSE:
+            return  # nobody could give a sign
         for taken in await self._dispatch.left(self.name, self._lease):
             if any(job.taken.entry == taken.entry for job in self._jobs.values()):
                 continue  # we were slow ourselves

@@ -72,6 +72,17 @@ class PatientRedis:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST)
 
+    async def wait(self) -> float:
+        """Wait until Redis answers; return how many seconds that took.
+
+        Raises:
+            LogError: Redis was not there for too long.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await self.do(lambda redis: redis.ping())
+        return loop.time() - begun
+
     async def aclose(self) -> None:
         """Close all connections."""
         try:
