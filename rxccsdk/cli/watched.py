@@ -153,7 +153,8 @@ class Shown:
         if last is not None:
             took = {"duration_ms": round(last.at * 1000)}
             response.metadata = response.metadata.model_copy(update=took)
-        self._view.end(response, "")
+        if response.content or response.tool_uses or response.error:  # else it was a command of the CLI's own
+            self._view.end(response, "")
         self.close()
 
 
