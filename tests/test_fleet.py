@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from claude_agent_sdk import ClaudeAgentOptions
 from pydantic import BaseModel
+from redis.asyncio import Redis
 
 from rxccsdk import (
     Allow,
@@ -387,6 +388,22 @@ async def test_a_redis_that_is_not_there_fails_the_turn() -> None:
             await fleet.turn("x")
     with pytest.raises(LogError, match="cannot be reached"):
         await Worker("redis://:secret@127.0.0.1:1", lease=0.1).run()
+
+
+async def test_a_wrong_password_is_said_at_once(redis_server: RedisServer) -> None:
+    redis = Redis.from_url(redis_server.url)
+    await redis.config_set("requirepass", "right")
+    await redis.aclose()
+    for wrong in (redis_server.url, redis_server.url.replace("127", ":wrong@127")):
+        async with Fleet(wrong) as fleet:
+            with pytest.raises(SessionCrashedError, match="lets nobody in"):
+                await collect(fleet.stream("hi"))
+        with pytest.raises(LogError, match="lets nobody in") as error:
+            await Worker(wrong).run()
+        assert "wrong" not in str(error.value)
+    async with Fleet(redis_server.url.replace("127", ":right@127")) as fleet:
+        with pytest.raises(LookupError):
+            await fleet.turn("x")
 
 
 async def test_a_message_that_comes_too_late_is_said(redis_server: RedisServer, scripted: Scripted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -152,18 +153,19 @@ class RemoteTransport:
                 self._tasks.append(asyncio.get_running_loop().create_task(self._watch(entry)))
             while (say := await self._words.get()) is not None:
                 await say()
-        except (RxccError, RedisError) as error:
-            self._lose(Exit(str(error), kind="connection"))
+        except Exception as error:
+            self._fail(error)
 
     async def _watch(self, entry: str) -> None:
         """End the turn when its machine is gone, and no other one is there to say so."""
         while True:
             await asyncio.sleep(max(self._lease, 1.0))
             if self._lease:
-                idle = await self._dispatch.idle(entry)
-                if idle > 2 * self._lease:
-                    await self._end(Exit(_SILENT.format(idle), kind="connection"))
-                    return
+                with suppress(RxccError, RedisError):  # whoever reads says so
+                    idle = await self._dispatch.idle(entry)
+                    if idle > 2 * self._lease:
+                        await self._end(Exit(_SILENT.format(idle), kind="connection"))
+                        return
 
     async def _end(self, exit: Exit) -> None:
         try:
@@ -178,8 +180,14 @@ class RemoteTransport:
                 if entry.id >= END:
                     self._lose(self._exit or Exit(_CUT))
                     return
-        except (RxccError, RedisError) as error:
-            self._lose(Exit(str(error), kind="connection"))
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End the turn here: nothing more can be said, or read."""
+        if not isinstance(error, RxccError | RedisError):
+            _log.error("a turn of the fleet cannot be read; it ends here", exc_info=error)
+        self._lose(Exit(str(error) or repr(error), kind="connection"))
 
     def _take(self, entry: Entry) -> None:
         self._has_begun = True

@@ -9,6 +9,8 @@ import socket
 from typing import Any
 from uuid import uuid4
 
+from redis.exceptions import RedisError
+
 from rxccsdk.errors import RxccError
 from rxccsdk.fleet.dispatch import Dispatch
 from rxccsdk.fleet.job import Job
@@ -157,8 +159,9 @@ class Worker:
             try:
                 await what()
                 await asyncio.sleep(seconds)
-            except RxccError as error:
-                _log.warning("%s: %s", self.name, error)
+            except Exception as error:
+                is_ours = not isinstance(error, RxccError | RedisError)
+                _log.warning("%s: %s", self.name, error, exc_info=error if is_ours else None)
                 await asyncio.sleep(_PAUSE)
 
     async def _close(self, tasks: list[asyncio.Task[None]]) -> None:

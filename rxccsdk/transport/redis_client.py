@@ -9,8 +9,8 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NotAnswered
 
 from rxccsdk.transport.turn_log import LogError
@@ -65,6 +65,14 @@ class PatientRedis:
             try:
                 async with asyncio.timeout(_ANSWER):
                     return await command(self._redis)
+            except AuthenticationError as error:  # for redis-py it is a connection that failed
+                raise LogError(
+                    f"Redis at {self.where} lets nobody in with this name and password."
+                ) from error
+            except ReadOnlyError:  # it was the first of its replicas, and is that no more
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                if loop.time() + wait > begun + self.patience:
+                    raise
             except (NotConnected, NotAnswered, OSError) as error:
                 if loop.time() + wait > begun + self.patience:
                     why = str(error) or "no answer"
