@@ -20,6 +20,7 @@ from rxccsdk import (
     MessageChunk,
     NoticeChunk,
     SessionResponse,
+    SystemChunk,
     TextChunk,
     ToolUseChunk,
     UserChunk,
@@ -286,12 +287,15 @@ def test_a_turn_is_open_until_its_last_message_ends() -> None:
         end("end_turn", turn=None, agent="gone"),
         UserChunk("<command-name>/model</command-name> <command-args>opus</command-args>", turn=1),
         UserChunk("<local-command-stdout>Set.</local-command-stdout>", synthetic=True, turn=1),
-        UserChunk("<bash-input> ls</bash-input>", turn=2),
-        UserChunk("two", turn=3),
+        UserChunk("<command-name>/clear</command-name>", turn=2),
+        SystemChunk("local_command", {"content": "<local-command-stdout></local-command-stdout>"}, turn=2),
+        UserChunk("<bash-input> ls</bash-input>", turn=3),
+        UserChunk("two", turn=4),
     )
     assert told == [
         *("open", "> one", "a", "! › hurry", "b", "close"),
         *("open", "> /model opus", "! Set.", "close"),
+        *("open", "> /clear", "close"),
         *("open", "> ! ls", "close", "open", "> two", "close"),
     ]
     assert (response.content, response.metadata.duration_ms, response.error) == ("a\n\nb", 2500, None)

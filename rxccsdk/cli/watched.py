@@ -13,6 +13,7 @@ from rxccsdk.chunks import (
     MessageChunk,
     NoticeChunk,
     ResultChunk,
+    SystemChunk,
     TextChunk,
     ThinkingChunk,
     ToolUseChunk,
@@ -97,8 +98,8 @@ class Shown:
             self._open(_as_typed(chunk.text), None)
         elif not self._is_open and isinstance(chunk, _OF_AN_AGENT):
             self._open(None, chunk.agent)
-        elif isinstance(chunk, UserChunk) and chunk.agent is None and self._is_open:
-            self._tell(chunk.text, synthetic=chunk.synthetic)
+        elif self._is_open and (words := _words_beside(chunk)):
+            self._view.say(words)
         elif chunk.agent is None and isinstance(chunk, _OF_AN_AGENT):
             self._speaker = None  # an agent in the background was there first
         if self._is_open or self._view.complete:
@@ -120,13 +121,6 @@ class Shown:
             self._words = ""
         self._view.begin(prompt)
 
-    def _tell(self, text: str, *, synthetic: bool) -> None:
-        """Tell of what reached the agent in the middle of a turn, and of what commands wrote."""
-        if not synthetic:
-            self._view.say(f"› {text}")
-        elif _OUTPUT.match(text) and (words := _OUTPUT.sub("", text).strip()):
-            self._view.say(words)
-
     def _is_last(self, chunk: Chunk) -> bool:
         """Whether whoever works is done; the file only says why each message stopped."""
         if chunk.agent != self._speaker:
@@ -138,7 +132,7 @@ class Shown:
         elif isinstance(chunk, UserChunk) and chunk.text.startswith(INTERRUPTION_NOTE):
             self._ended = ("interrupted", chunk.text)
         else:
-            return isinstance(chunk, UserChunk) and bool(_OUTPUT.match(chunk.text))
+            return _command_output(chunk) is not None
         return True
 
     def _end(self, last: Chunk | None) -> None:
@@ -156,6 +150,22 @@ class Shown:
         if response.content or response.tool_uses or response.error:  # else it was a command of the CLI's own
             self._view.end(response, "")
         self.close()
+
+
+def _command_output(chunk: Chunk) -> str | None:
+    """Return what a command of the CLI's own wrote, or one for the shell; `None` of any other chunk."""
+    if isinstance(chunk, SystemChunk) and chunk.subtype == "local_command":
+        text = str(chunk.data.get("content"))
+    else:
+        text = chunk.text if isinstance(chunk, UserChunk) and chunk.agent is None else ""
+    return _OUTPUT.sub("", text).strip() if _OUTPUT.match(text) else None
+
+
+def _words_beside(chunk: Chunk) -> str:
+    """Return what is told beside the agent: a message sent meanwhile, the output of a command; else ""."""
+    if isinstance(chunk, UserChunk) and chunk.agent is None and not chunk.synthetic:
+        return f"› {chunk.text}"
+    return _command_output(chunk) or ""
 
 
 def _as_typed(text: str) -> str:
