@@ -34,8 +34,9 @@ from rxccsdk import (
 from rxccsdk import operators as cc
 from rxccsdk.fleet import Fleet, LogError, Worker
 from rxccsdk.fleet.spec import Spec
+from rxccsdk.session.since import batches
 from rxccsdk.testing import ScriptedCli, interrupted, reply, steps, text_turn
-from rxccsdk.web.feed import Events, batches
+from rxccsdk.web.feed import Events
 from tests.conftest import Real, Scripted
 from tests.redis_server import RedisServer
 

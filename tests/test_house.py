@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_the_protocol_does_no_io() -> None:
 def test_each_sdk_is_touched_in_one_module() -> None:
     touching = {path.name for path in PACKAGE.rglob("*.py") if _modules(path) & SDKS}
     assert touching == {"_claude_agent.py", "_claude_code.py"}
+
+
+def test_what_shows_and_serves_turns_reads_them_by_their_interface() -> None:
+    inner = {"_follower", "_make_transport"}  # what a turn and a session have for the floors above
+    for path in (path for floor in ("display", "export", "web") for path in (PACKAGE / floor).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr) and node.attr not in inner:
+                assert ast.unparse(node.value) in ("self", "cls"), f"{path}: {ast.unparse(node)}"
 
 
 def test_modules_are_short() -> None:

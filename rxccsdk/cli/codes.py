@@ -6,7 +6,6 @@ SUCCESS = 0
 BAD_TURN = 1
 USAGE = 2
 NOT_READY = 3
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EXIT_CODES = """\b
 Exit codes:

@@ -167,10 +167,6 @@ class Controls:
         return answer
 
 
-def _kind(part: Frame, name: str) -> str:
-    return str(part.get("kind") or _KINDS.get(name, "used"))
-
-
 def _frames(value: Any) -> list[Frame]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 

@@ -10,8 +10,9 @@ from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from rxccsdk.session.since import batches, check_log
 from rxccsdk.session.turn import Turn
-from rxccsdk.web.feed import Events, batches
+from rxccsdk.web.feed import Events
 from rxccsdk.web.words import event, status_of
 
 HEARTBEAT = 15.0
@@ -48,8 +49,7 @@ def sse(
         async def watch(request: Request) -> Response:
             return sse(turns[request.path_params["name"]], request.headers.get("last-event-id"))
     """
-    if not turn._replay:
-        raise ValueError("A turn with replay=False keeps no log for clients that reconnect.")
+    check_log(turn)
     seen = Events.of(turn).seen(turn, last_event_id)
     return EventStream(events_of(turn, -1 if seen is None else seen), heartbeat, patience)
 

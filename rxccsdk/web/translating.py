@@ -27,8 +27,8 @@ from rxccsdk.chunks import (
     ToolResultChunk,
     ToolUseChunk,
 )
+from rxccsdk.session.since import batches
 from rxccsdk.session.turn import Turn
-from rxccsdk.web.feed import batches
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _BESIDE = (
