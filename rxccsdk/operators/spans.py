@@ -52,7 +52,10 @@ def spans(tracer: Tracer | None = None) -> Keeping:
     `rxccsdk.ask`. Figures of the result (tokens, cost) are attributes of the turn's span; a turn that ends
     badly has the status ERROR and `error.type`. Disposing ends all spans that are open.
 
-    The CLI makes spans of its own under the one that is current when its session is opened.
+    The CLI makes spans of its own (`claude_code.interaction` and, under it, model calls and tools) under the
+    span that is current when its session is opened, and exports them where its environment says so:
+    `CLAUDE_CODE_ENABLE_TELEMETRY=1`, `CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1`, `OTEL_TRACES_EXPORTER=otlp` and
+    the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
         tracer: makes the spans; `None` takes the global provider's tracer "rxccsdk".
