@@ -310,7 +310,7 @@ class Ground:
         written = [frames for cli in self.clis if (frames := cli.written(job)) is not None]
         asked = sum((cli.asked()[job] for cli in self.clis), 0)
         assert asked == len(written) <= 1, f"it was sent {asked} times"
-        return check_turn([Seen.of(file) for file in self.files[job]], written[0] if written else None)
+        return check_turn([Seen.of(file) for file in self.files[job]], text_of(written[0] if written else ()))
 
     async def no_cli_left(self, seconds: float = 15.0) -> None:
         """Wait until nothing runs any more but the machines: no CLI, and nothing that one has started.
@@ -340,12 +340,12 @@ class Ground:
         return self._folder / f"seen{next(self._names)}.jsonl"
 
 
-def check_turn(seen: Sequence[Seen], written: Sequence[dict[str, Any]] | None) -> str:
+def check_turn(seen: Sequence[Seen], said: str) -> str:
     """Check what observers have of a turn against what its CLI wrote; return how it ended.
 
     Args:
         seen: what each has; one of them, the longest, has its end.
-        written: the CLI's frames, `None` where no CLI had the prompt.
+        said: all text that the CLI wrote.
 
     Raises:
         AssertionError: something is lost, twice, out of order, or different.
@@ -357,7 +357,6 @@ def check_turn(seen: Sequence[Seen], written: Sequence[dict[str, Any]] | None) -
         assert one.chunks == whole.chunks[: len(one.chunks)], "observers have different chunks"
         assert one.end is None or one.end == whole.end, (one.end, whole.end)
     assert [chunk["seq"] for chunk in whole.chunks] == list(range(len(whole.chunks))), "a gap"
-    said = text_of(written or ())
     if status == "completed":
         assert said
         assert whole.text == said, "a turn that completed has not what its CLI wrote"

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from rxccsdk.fleet.names import JOB, PROMPTS
 from rxccsdk.testing import steps, text_turn
 from rxccsdk.testing.plans import Steps
 from tests.fleet_harness import Ground, Machine, RecordedCli
@@ -203,3 +205,14 @@ async def test_a_prompt_is_sent_once_although_nobody_knows_whether_it_was(ground
         jobs.append(await ground.ask(front, f"cut after {size}"))
     for job in jobs:
         assert await end(ground, job) == "completed"
+
+
+async def test_a_prompt_that_stands_twice_in_the_stream_is_sent_once(ground: Ground) -> None:
+    front = await ground.front()
+    job = await ground.ask(front, "go")
+    with Redis.from_url(ground.server.url) as redis:
+        while not redis.xlen(PROMPTS):
+            await asyncio.sleep(0.01)
+        redis.xadd(PROMPTS, {JOB: job})
+    await ground.worker(ground.cli(QUICK))
+    assert await end(ground, job) == "completed"

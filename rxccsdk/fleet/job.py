@@ -101,7 +101,9 @@ class Job:
     async def _begin(self) -> bool:
         """Begin the log, which whoever is the first can do; return whether that was us."""
         takes_asks = self._session is not None and self._session.options.ask == "stream"
-        first = {**header(self._backend, takes_asks), "worker": self._worker, "lease": self._lease}
+        # Its entry is in it, too: this machine may have the prompt twice.
+        mine = {"worker": self._worker, "entry": self.taken.entry, "lease": self._lease}
+        first = {**header(self._backend, takes_asks), **mine}
         try:
             await self._dispatch.log.append(self.taken.job, BEGIN, json.dumps(first).encode() + b"\n")
         except OvertakenError:
