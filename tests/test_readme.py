@@ -64,12 +64,14 @@ def answer(request: Request) -> Reply:
     return reply("An answer in a few words.")
 
 
-def run(source: str, folder: Path, api: LoopbackApi) -> str:
-    (folder / "bin").mkdir()
-    cli = bundled_cli()
-    assert cli is not None
-    (folder / "bin" / "claude").symlink_to(cli)
-    env = clean_environment(api.url, folder / "home", PYTHONPATH=os.pathsep.join(sys.path))
+def run(source: str, folder: Path, url: str) -> str:
+    """Run a program with the CLI in `bin`, the real one where there is none, and return what it prints."""
+    (folder / "bin").mkdir(exist_ok=True)
+    if not (folder / "bin" / "claude").exists():
+        cli = bundled_cli()
+        assert cli is not None
+        (folder / "bin" / "claude").symlink_to(cli)
+    env = clean_environment(url, folder / "home", PYTHONPATH=os.pathsep.join(sys.path))
     env["PATH"] = f"{folder / 'bin'}{os.pathsep}{env['PATH']}"
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", source],
@@ -84,11 +86,8 @@ SHOWN = {
     "turn.pipe(cc.of_type": "An answer in a few words.",
     "enough(piece)": "An ans",
     "def decide": "I look. \n\nTidy now.",
-    "turn.steer(": "delivered I install. \n\nTidy now.",
     "ask_all(": "",
-    "session.at(turn).fork()": "An answer in a few words.",
     "class City": "name='Rome' people=2800000 {'name': 'Rome', 'people': 2800000}",
-    "import sse": "",
     "replay(": "",
 }
 
@@ -97,7 +96,7 @@ SHOWN = {
 def test_a_snippet_runs(mark: str, tmp_path: Path) -> None:
     (snippet,) = [snippet for snippet in SNIPPETS if mark in snippet]
     with LoopbackApi(answer) as api:
-        shown = run(program(snippet), tmp_path, api)
+        shown = run(program(snippet), tmp_path, api.url)
     assert shown.startswith(SHOWN[mark])
     if mark == "ask_all(":
         assert sorted(shown.splitlines()) == [f"{index} 1 An answer in a few words." for index in (0, 1)]

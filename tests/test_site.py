@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rxccsdk import operators as cc
-from rxccsdk.testing import LoopbackApi
+from rxccsdk.testing import LoopbackApi, ScriptedCli, text_turn
 from tests.test_readme import answer, program, run
 
 DOCS = Path(__file__).parents[1] / "docs"
 SNIPPETS = {
     page.name: found
     for page in sorted(DOCS.glob("*.md"))
-    if page.name != "fleet.md"  # which has tests of its own
+    if page.name != "fleet.md"  # test_fleet_docs.py runs it
     if (found := re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL))
 }
 
@@ -32,23 +35,52 @@ def hooks() -> Any:
     return module
 
 
+FEW_EXAMPLES = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("few", max_examples=5, derandomize=True, suppress_health_check=list(HealthCheck))
+settings.load_profile("few")
+"""
+
 # What the snippets of a page print, run one after the other.
 SHOWN = {
+    "displays.md": "",
     "frames.md": "",
-    "index.md": r"An answer in a few words\.\n0\.000.* None\nAn answer in a few words\.True \[\]\nAn answer",
+    "index.md": r"An answer in a few words\.\n0\.\d+ None\nAn answer in a few words\.True \[\]\nAn answer",
+    "many.md": r"(?s)(?=.*0 1 An answer).*1 1 An answer",
     "operators.md": r"An answer in a few words\.True",
+    "talking-back.md": "permission: Bash\nI look. \n\nTidy now.\n"
+    "delivered I install. \n\nTidy now.\nAn answer in a few words.",
+    "web.md": "",
 }
+REAL = {"talking-back.md"}  # the pages that need the real CLI; it takes longer to start
 
 
-@pytest.mark.parametrize("page", SHOWN)
-def test_the_snippets_of_a_page_run(page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pages", [sorted(set(SHOWN) - REAL), sorted(REAL)], ids=["any-cli", "real-cli"])
+def test_snippets_run(pages: list[str], tmp_path: Path) -> None:
+    if not REAL & set(pages):
+        ScriptedCli(tmp_path / "bin", [text_turn("An answer in a few words.")])
+    source = "\n".join(f"print('== {page}')\n" + "\n".join(map(program, SNIPPETS[page])) for page in pages)
     with LoopbackApi(answer) as api:
-        shown = run("\n".join(map(program, SNIPPETS[page])), tmp_path, api)
-    assert re.match(SHOWN[page], shown), shown
+        shown = run(source, tmp_path, api.url)
+    of_page = dict(re.findall(r"^== (\S+)\n(.*?)(?=^== |\Z)", shown, re.MULTILINE | re.DOTALL))
+    for page in pages:
+        assert re.match(SHOWN[page], of_page[page]), shown
+
+
+def test_the_tests_on_a_page_pass(tmp_path: Path) -> None:
+    for number, snippet in enumerate(SNIPPETS["testing.md"]):
+        (tmp_path / f"test_{number}.py").write_text(snippet)
+    (tmp_path / "conftest.py").write_text(FEW_EXAMPLES)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_no_page_is_left_out() -> None:
-    assert set(SNIPPETS) == set(SHOWN)
+    assert set(SNIPPETS) == {*SHOWN, "testing.md"}
 
 
 def test_every_operator_is_there_once() -> None:
