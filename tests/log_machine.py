@@ -1,7 +1,7 @@
 """`python -m tests.log_machine write|read HOME KEY NUMBER`: a process that writes a durable log, or reads on.
 
 HOME is a folder, or the URL of Redis. A writer appends entries from this number on, and a reader reads those
-from this number on; both without an end. Each prints a number when its entry is kept, or read as it should be.
+from this number on; both without an end. Each prints a number when its entry is kept, or read.
 """
 
 from __future__ import annotations
