@@ -52,6 +52,8 @@ TESTS = (
     "tests/test_asks.py",
     "tests/test_steering.py",
     "tests/test_branching.py",
+    "tests/test_watch.py",
+    "tests/test_cli_watch.py",
 )
 _CHECKOUT = Path(__file__).parents[1]
 

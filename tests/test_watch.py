@@ -363,6 +363,31 @@ async def test_sub_agents_come_in_the_order_of_time(kept: Any) -> None:
     assert found == [(None, "user"), (None, "assistant"), ("toolu_X", "assistant"), (None, "assistant")]
 
 
+async def test_a_sub_agent_that_writes_first_waits_for_its_call(kept: Any, tmp_path: Path) -> None:
+    path = kept("one", user("a"))
+    folder = path.with_suffix("") / "subagents"
+    folder.mkdir(parents=True)
+    call = {"type": "tool_use", "id": "toolu_X", "name": "Agent", "input": {}}
+
+    def write(name: str, *lines: dict[str, Any]) -> None:
+        with (folder / name).open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    async with Watcher(cwd=tmp_path) as watcher:
+        await watcher.until(lambda chunk: isinstance(chunk, UserChunk))
+        for name in "xy":
+            write(f"agent-{name}.jsonl", user("do it"), said(name))
+            write(f"agent-{name}.meta.json", {"toolUseId": f"toolu_{name.upper()}"})
+        write("../../one.jsonl", said("I wait"))
+        await watcher.until(lambda chunk: isinstance(chunk, TextChunk))
+        write("../../one.jsonl", {"type": "assistant", "message": {"id": "n", "content": [call]}})
+        await watcher.until(lambda chunk: isinstance(chunk, TextChunk) and bool(chunk.agent), 2)
+    agents = [chunk.agent for chunk in watcher.chunks if isinstance(chunk, (TextChunk, ToolUseChunk))]
+    assert agents == [None, None, "toolu_X", "toolu_Y"], (
+        "a call that does not come is not waited for for ever"
+    )
+
+
 # -- the real CLI -------------------------------------------------------------------------------------------
 
 
@@ -409,14 +434,17 @@ async def test_a_session_of_an_sdk_is_seen_from_beside(real: Real) -> None:
                 )
 
 
+@needs_cli("2.1.191", "keep no list of their sub-agents")
 async def test_what_an_agent_does_in_the_background_is_of_no_turn(real: Real) -> None:
+    answered = threading.Event()  # an agent that is done before that is told of in the turn that launched it
     script = [
         reply("I start. ").agent("do A", background=True, id="toolu_A"),
         reply("Started."),
         reply("It has told."),
     ]
-    async with real(script, agents=[reply("sub says")]) as session:
+    async with real(script, agents=[reply().until(answered).text("sub says")]) as session:
         await session.stream("go").pipe(cc.to_response())
+        answered.set()
         async with Watcher(session.session_id) as watcher:
             await watcher.until(lambda c: is_end(c) and c.turn is None)
     assert (watcher.text(0), watcher.text(None)) == (["I start. ", "Started."], ["It has told."])

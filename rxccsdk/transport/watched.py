@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import json
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _AT_ONCE = 100  # lines, before others get their turn
 _LONGEST_SHOWN = 2000  # bytes of a line that is no frame
 _NAMED = 5  # sessions in a message
 _META = ".meta.json"
+_PATIENCE = 20  # looks: two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,15 @@ async def follow(path: Path) -> AsyncGenerator[Line | None, None]:
     try:
         while True:
             # The session's own comes first: what it has of an agent, that agent's has before it.
-            looks = [_look(tail, None), *(_look(*agent) for agent in agents.find())]
+            agents.find()
+            own: Iterable[tuple[str, Line]] = _look(tail, None)
+            if agents.some_wait:
+                own = tuple(own)
+                for _, line in own:
+                    agents.note_calls(line.frame)
+            looks = [own, *(_look(agent.tail, agent.call) for agent in agents.ready())]
             for count, (_, line) in enumerate(heapq.merge(*looks, key=lambda stamped: stamped[0])):
+                agents.note_calls(line.frame)
                 yield line
                 if count % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -92,8 +100,18 @@ def _beginning_with(session: str, paths: list[Path]) -> list[Path]:
     return [path for path in paths if session and path.stem.startswith(session)]
 
 
+@dataclass(slots=True)
+class _SubAgent:
+    tail: Tail
+    call: str
+    patience: int  # looks for which its call is waited for
+
+
 class _SubAgents:
     """Finds the transcripts of a session's sub-agents as they appear, and whose they are.
+
+    A sub-agent may write before the call that started it is written down. So a new one waits for its call,
+    but not for long: that may be in no transcript that is read here.
 
     Args:
         folder: where they are.
@@ -101,18 +119,40 @@ class _SubAgents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._found: dict[str, tuple[Tail, str] | None] = {}  # by the name of what says whose it is
+        self._found: dict[str, _SubAgent | None] = {}  # by the name of the file that says whose it is
+        self._calls: set[str] = set()
+        self._patience = 0  # what is there from the beginning waits for nothing
 
-    def find(self) -> list[tuple[Tail, str]]:
-        """Return all there are, each with the tool call that started it."""
+    @property
+    def some_wait(self) -> bool:
+        """Whether one waits for its call."""
+        return any(agent is not None and agent.patience for agent in self._found.values())
+
+    def find(self) -> None:
+        """Look for new ones."""
         try:
             names = os.listdir(self._folder)
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            names = []
         for name in names:
             if name.endswith(_META) and name not in self._found:
                 self._read(name)
-        return [agent for agent in self._found.values() if agent is not None]
+        self._patience = _PATIENCE
+
+    def note_calls(self, frame: Frame) -> None:
+        """Note whom a line calls."""
+        message = frame.get("message") if frame.get("type") == "assistant" else None
+        content = message.get("content") if isinstance(message, dict) else None
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") == "tool_use":
+                self._calls.add(str(block.get("id")))
+
+    def ready(self) -> list[_SubAgent]:
+        """Return those that do not wait any more."""
+        found = [agent for agent in self._found.values() if agent is not None]
+        for agent in found:
+            agent.patience = 0 if agent.call in self._calls else max(0, agent.patience - 1)
+        return [agent for agent in found if not agent.patience]
 
     def _read(self, name: str) -> None:
         try:
@@ -120,8 +160,9 @@ class _SubAgents:
         except (OSError, ValueError):
             return  # it is being written
         call = about.get("toolUseId") if isinstance(about, dict) else None
-        path = self._folder / f"{name.removesuffix(_META)}.jsonl"
-        self._found[name] = (Tail(path), call) if isinstance(call, str) else None  # the CLI's own business
+        tail = Tail(self._folder / f"{name.removesuffix(_META)}.jsonl")
+        # Without a call it does the CLI's own business.
+        self._found[name] = _SubAgent(tail, call, self._patience) if isinstance(call, str) else None
 
 
 def _look(tail: Tail, agent: str | None) -> Iterator[tuple[str, Line]]:
