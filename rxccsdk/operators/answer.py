@@ -27,7 +27,7 @@ Decide = Callable[[AskChunk], Awaitable[AskAnswer | None] | AskAnswer | None]
 
 
 def answer_asks(f: Decide) -> Keeping:
-    """AskAnswer the agent's questions with what a function decides, and pass the stream on unchanged.
+    """Answer the agent's questions with what a function decides, and pass the stream on unchanged.
 
         T  Ask  Decision  ToolResult  |
         T  Ask  Decision  ToolResult  |      f(Ask) gives Allow()
