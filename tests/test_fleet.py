@@ -32,7 +32,8 @@ from rxccsdk import (
     Turn,
 )
 from rxccsdk import operators as cc
-from rxccsdk.fleet import Fleet, LogError, Worker
+from rxccsdk.fleet import Fleet, LogError, PatientRedis, Worker
+from rxccsdk.fleet.dispatch import Dispatch
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.session.since import batches
 from rxccsdk.testing import ScriptedCli, interrupted, reply, steps, text_turn
@@ -389,6 +390,48 @@ async def test_a_redis_that_is_not_there_fails_the_turn() -> None:
             await fleet.turn("x")
     with pytest.raises(LogError, match="cannot be reached"):
         await Worker("redis://:secret@127.0.0.1:1", lease=0.1).run()
+
+
+async def test_a_prompt_that_redis_has_lost_fails(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
+    redis = Redis.from_url(redis_server.url)
+    async with Fleet(redis_server.url) as fleet:
+        turn = fleet.stream("hi")
+        waiting = asyncio.ensure_future(collect(turn))
+        while not await redis.exists("rxccsdk:prompts"):
+            await asyncio.sleep(0.01)
+        await redis.flushall()
+        with pytest.raises(SessionCrashedError, match="forgotten"):
+            await waiting
+    await redis.aclose()
+    assert turn.response.retryable
+
+
+async def test_machines_that_are_gone_leave_no_names(redis_server: RedisServer) -> None:
+    dispatch = Dispatch(PatientRedis(redis_server.url, 5))
+    for machine in ("killed", "answers"):
+        entry = await dispatch.submit("job", "{}")
+        assert [taken.entry for taken in await dispatch.take(machine, 1)] == [entry]
+        if machine == "killed":
+            await dispatch.done(entry)
+    while await dispatch.idle(entry) < 0.01:
+        await asyncio.sleep(0.01)
+    await dispatch.sweep(60)
+    assert await names(dispatch) == {"answers", "killed"}
+    await dispatch.sweep(0.005)
+    assert await names(dispatch) == {"answers"}
+    await dispatch.done(entry)
+    await dispatch.sweep(0.005)
+    assert await names(dispatch) == set()
+    await dispatch.aclose()
+
+
+async def names(dispatch: Dispatch) -> set[str]:
+    """The machines of the fleet, as Redis knows them."""
+    found: Any = await dispatch.redis.do(lambda redis: redis.xinfo_consumers("rxccsdk:prompts", "workers"))
+    return {it["name"].decode() for it in found}
 
 
 async def test_a_wrong_password_is_said_at_once(redis_server: RedisServer) -> None:

@@ -111,6 +111,10 @@ class Dispatch:
             await self.log.append(job, END, lines + b'{"t":0,"out":{"type":"rxccsdk_end"}}\n')
             await self._forget(job, keep)
 
+    async def is_forgotten(self, job: str) -> bool:
+        """Return whether Redis knows nothing of a prompt any more."""
+        return not await self.redis.do(lambda redis: redis.exists(spec_of(job), TURNS + job))
+
     async def idle(self, entry: str) -> float:
         """Return how many seconds ago the machine that has a prompt gave a sign; 0 where none has it."""
 
@@ -150,6 +154,13 @@ class Dispatch:
             return await redis.xautoclaim(PROMPTS, WORKERS, worker, int(lease * 1000), "0-0", count=100)
 
         return _taken((await self._in_group(claim))[1])
+
+    async def sweep(self, seconds: float) -> None:
+        """Forget machines that have no prompt and have given no sign for so long: they were killed."""
+        machines = await self._in_group(lambda redis: redis.xinfo_consumers(PROMPTS, WORKERS))
+        for machine in machines:
+            if not machine["pending"] and machine["idle"] > seconds * 1000:
+                await self.leave(machine["name"].decode())
 
     async def words(self, job: str) -> AsyncGenerator[bytes, None]:
         """Yield what is said to the machine that answers a prompt, each once."""

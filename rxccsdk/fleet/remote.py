@@ -26,9 +26,11 @@ _log = logging.getLogger("rxccsdk")
 KEEP = 3600.0
 """Seconds for which a turn that is over can be read again."""
 
+_LOOK = 5.0  # seconds between two looks at a prompt that waits
 _GRACE = 5.0  # seconds for what is still to be said when nobody listens any more
 _LEFT = "Here nobody reads it any more; the turn goes on."
 _SILENT = "The machine that had the prompt gave no sign for {:.0f} s."
+_FORGOTTEN = "Redis has forgotten the prompt: it was restarted without what it had, or emptied."
 _CUT = "The turn's log ends without its result."
 _DEAF = "No machine obeyed the interrupt."
 
@@ -158,14 +160,14 @@ class RemoteTransport:
 
     async def _watch(self, entry: str) -> None:
         """End the turn when its machine is gone, and no other one is there to say so."""
-        while True:
-            await asyncio.sleep(max(self._lease, 1.0))
-            if self._lease:
-                with suppress(RxccError, RedisError):  # whoever reads says so
-                    idle = await self._dispatch.idle(entry)
-                    if idle > 2 * self._lease:
-                        await self._end(Exit(_SILENT.format(idle), kind="connection"))
-                        return
+        while not self._is_lost:
+            await asyncio.sleep(self._lease or _LOOK)
+            with suppress(RxccError, RedisError):  # whoever reads says so
+                if await self._dispatch.is_forgotten(self._job):
+                    self._lose(Exit(_FORGOTTEN, kind="connection"))
+                elif self._lease and (idle := await self._dispatch.idle(entry)) > 2 * self._lease:
+                    await self._end(Exit(_SILENT.format(idle), kind="connection"))
+                    return
 
     async def _end(self, exit: Exit) -> None:
         try:

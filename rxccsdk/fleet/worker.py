@@ -22,6 +22,8 @@ from rxccsdk.transport.turn_log import LogError
 
 _log = logging.getLogger("rxccsdk")
 
+_GONE = 4  # leases after which a machine is none of the fleet's any more
+_LEAST = 20.0  # seconds; who waits for prompts gives a sign every other second
 _PAUSE = 1.0  # seconds before Redis is asked again, when it was not there
 
 
@@ -152,6 +154,7 @@ class Worker:
             words = f"The machine that had the prompt gave no sign for {self._lease:g} s."
             await self._dispatch.end(taken.job, Exit(words, kind="connection"), self._keep)
             await self._dispatch.done(taken.entry)
+        await self._dispatch.sweep(max(_GONE * self._lease, _LEAST))
 
     async def _again(self, what: Any, seconds: float) -> None:
         """Do something again and again, whatever Redis does."""
