@@ -11,6 +11,8 @@ from rich.console import Console
 from benchmarks import (
     displays,
     fan_out,
+    fleet,
+    group_commit,
     growth,
     latency,
     live,
@@ -20,11 +22,13 @@ from benchmarks import (
     pipe_to_response,
     pipes,
     printing,
+    redis_streams,
     report,
     session_job,
     soak,
     startup,
     warm,
+    web,
 )
 from benchmarks.harness import Measure, run_case
 from benchmarks.summary import write_summary
@@ -45,6 +49,10 @@ MEASURES: tuple[Measure, ...] = (
     startup.MEASURE,
     soak.MEASURE,
     warm.MEASURE,
+    redis_streams.MEASURE,
+    group_commit.MEASURE,
+    web.MEASURE,
+    fleet.MEASURE,
 )
 RESULTS = Path(__file__).with_name("results")
 

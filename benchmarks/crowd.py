@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -18,11 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.child import done_by
 from benchmarks.sdk_loops import AGENT_SDK, CODE_SDK, Sdk
 from rxccsdk import Chunk, ClaudeSession, SessionOptions, TextChunk, Turn
-
-_CHECKOUT = Path(__file__).parents[1]
-_PATIENCE = 300.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,7 @@ class Played:
 
 def gather(task: Task) -> Played:
     """Do it in a fresh process. What arrived is the caller's to check."""
-    command = [sys.executable, "-m", "benchmarks.crowd", json.dumps(asdict(task))]
-    done = subprocess.run(command, cwd=_CHECKOUT, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE)
-    return Played(**json.loads(done.stdout))
+    return Played(**done_by("benchmarks.crowd", task))
 
 
 class _Reader:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
+from typing import Generic, TypeVar
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,57 @@ class Case:
     most_rounds: int | None = None
     fewest_rounds: int = 0
     least: bool = False
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Figure(Generic[T]):
+    """What a case tells of runs that have more than one figure.
+
+    Attributes:
+        case: its name.
+        unit: of the figure.
+        of: gives the figure of a run.
+        aims: what the baseline is to reach against each row in this case, by the rows' names.
+    """
+
+    case: str
+    unit: str
+    of: Callable[[T], float]
+    aims: Mapping[str, Aim] = field(default_factory=dict)
+
+
+def cases_of_runs(
+    runs: Mapping[str, Callable[[], T]],
+    figures: Sequence[Figure[T]],
+    baseline: str,
+    most_rounds: int | None = None,
+) -> Iterator[Case]:
+    """Yield a case for each figure of the same runs: the first case runs, the others tell what it kept.
+
+    Args:
+        runs: does the work of each row, by the rows' names.
+        figures: of each run.
+        baseline: names the row the others are compared with.
+        most_rounds: how often it is run at the most.
+    """
+    kept: dict[str, list[T]] = {name: [] for name in runs}
+
+    def contender(name: str, figure: Figure[T]) -> Contender:
+        rounds = count()
+
+        def run() -> float:
+            if (number := next(rounds)) == len(kept[name]):
+                kept[name].append(runs[name]())
+            return figure.of(kept[name][number])
+
+        return Contender(name, run, figure.aims.get(name))
+
+    for figure in figures:
+        rows = [contender(name, figure) for name in runs]
+        yield Case(figure.case, rows, baseline, unit=figure.unit, most_rounds=most_rounds)
 
 
 @dataclass(frozen=True)

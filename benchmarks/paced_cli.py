@@ -24,7 +24,7 @@ class PacedTurn:
     """An answer of one text block.
 
     Attributes:
-        pieces: the text, delta by delta: any words, or all of them `STAMP`.
+        pieces: the text, delta by delta: any words, and behind them any number of `STAMP`s.
         per_second: how many of them.
     """
 
@@ -67,7 +67,9 @@ class PacedCli:
         plan = []
         for number, turn in enumerate(turns):
             lines = lines_of(answer_frames(turn.pieces, number))
-            (folder / f"turn{number}").write_bytes(lines.replace(NOW * len(turn.pieces), ALL))
+            if stamps := sum(piece == STAMP for piece in turn.pieces):
+                lines = lines.replace(NOW * stamps, ALL)
+            (folder / f"turn{number}").write_bytes(lines)
             plan.append((f"turn{number}", 1 / turn.per_second))
         (folder / "plan.json").write_text(json.dumps(plan))
         program = Path(__file__).with_name("paced_program.py").read_bytes()

@@ -29,6 +29,10 @@ def draw(measure: Measure, tables: Sequence[Table], path: Path) -> None:
 def _panel(table: Table, panel: Axes) -> None:
     """A bar is as long as the figure that counts, a line on it spans all rounds, a tick limits ours."""
     rows = [row for row in table.rows if row.failure is None]
+    if not rows:
+        panel.set_title(f"{table.case}: nobody can", loc="left", fontsize=9)
+        panel.set_axis_off()
+        return
     figures = [row.figure for row in rows]
     spread = [
         [row.figure - min(row.figures) for row in rows],

@@ -18,6 +18,8 @@ CHECKOUT = Path(__file__).parent.parent
 MEASURES = [
     "displays",
     "fan_out",
+    "fleet",
+    "group_commit",
     "growth",
     "latency",
     "live",
@@ -27,10 +29,12 @@ MEASURES = [
     "pipe_to_response",
     "pipes",
     "printing",
+    "redis_streams",
     "session_job",
     "soak",
     "startup",
     "warm",
+    "web",
 ]
 CANNOT = {
     "claude-code-sdk, bare loop",  # a line above 1 MiB
@@ -45,7 +49,7 @@ def benchmarks(*arguments: str) -> subprocess.Popen[str]:
 
 
 def finished(run: subprocess.Popen[str]) -> str:
-    out, err = run.communicate(timeout=300)
+    out, err = run.communicate(timeout=600)
     assert run.returncode == 0, err
     return out
 
@@ -70,7 +74,7 @@ def cells(page: str) -> list[str]:
     return [cell.strip() for line in page.splitlines() for cell in line.split("|")]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_quick_run_has_every_row(measure: str, quick: dict[str, Path]) -> None:
     folder = quick[measure]
