@@ -6,6 +6,7 @@ A page says where by a line or a word in double braces:
     {{ operator: text }}                one of them: signature, drawing, arguments, example
     {{ figure: live / CASE / ROW }}     the last figure of a row of `benchmarks/results/live.json`
     {{ times: live / CASE / ROW }}      how many times ours it is
+    {{ test: test_turn / test_NAME }}   a test, by what its name says
 
 What does not exist is an error of the build.
 """
@@ -78,7 +79,26 @@ def times(measure: str, case: str, row: str) -> str:
     return f"{_short(_row(measure, case, row)[0]['ratio'])} times"
 
 
-_MADE: dict[str, Any] = {"operators": overview, "operator": operator, "figure": figure, "times": times}
+def test(module: str, name: str) -> str:
+    """Return what a test shows, and where it is.
+
+    Raises:
+        KeyError: there is no such test.
+    """
+    source = (ROOT / "tests" / f"{module}.py").read_text()
+    if not re.search(rf"^(async )?def {name}\(", source, re.MULTILINE):
+        raise KeyError(f"tests/{module}.py has no {name}")
+    words = name.removeprefix("test_").replace("_", " ")
+    return f'<span class="test" title="tests/{module}.py::{name}">{words} <small>{module}.py</small></span>'
+
+
+_MADE: dict[str, Any] = {
+    "operators": overview,
+    "operator": operator,
+    "figure": figure,
+    "times": times,
+    "test": test,
+}
 
 
 def _row(measure: str, case: str, row: str) -> tuple[dict[str, Any], str]:

@@ -81,6 +81,16 @@ def run(source: str, folder: Path, url: str) -> str:
     return done.stdout
 
 
+def run_tests(folder: Path) -> str:
+    """Run pytest in a folder, and return what it prints."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
 SHOWN = {
     "stream_output=True": "An answer in a few words.\n0.000",
     "turn.pipe(cc.of_type": "An answer in a few words.",
@@ -105,12 +115,7 @@ def test_a_snippet_runs(mark: str, tmp_path: Path) -> None:
 def test_the_test_in_it_passes(tmp_path: Path) -> None:
     (snippet,) = [snippet for snippet in SNIPPETS if "def test_" in snippet]
     (tmp_path / "test_it.py").write_text(snippet)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "1 passed" in done.stdout, done.stdout
+    assert "1 passed" in run_tests(tmp_path)
 
 
 def test_none_is_left_out() -> None:

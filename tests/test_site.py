@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 
 from rxccsdk import operators as cc
 from rxccsdk.testing import LoopbackApi, ScriptedCli, text_turn
-from tests.test_readme import answer, program, run
+from tests.test_readme import answer, program, run, run_tests
 
 DOCS = Path(__file__).parents[1] / "docs"
 SNIPPETS = {
@@ -71,12 +68,8 @@ def test_the_tests_on_a_page_pass(tmp_path: Path) -> None:
     for number, snippet in enumerate(SNIPPETS["testing.md"]):
         (tmp_path / f"test_{number}.py").write_text(snippet)
     (tmp_path / "conftest.py").write_text(FEW_EXAMPLES)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "4 passed" in done.stdout, done.stdout
+    shown = run_tests(tmp_path)
+    assert "4 passed" in shown, shown
 
 
 def test_no_page_is_left_out() -> None:
@@ -103,3 +96,21 @@ def test_a_figure_is_the_one_that_was_measured(hooks: Any) -> None:
     assert hooks.filled(f"{{{{ times: {row} }}}}") == "1 times"
     with pytest.raises(KeyError):
         hooks.filled("{{ figure: live / no such case / rxccsdk }}")
+
+
+def test_a_promise_names_tests_that_are_there(hooks: Any) -> None:
+    page = (DOCS / "guarantees.md").read_text()
+    rows = [row for row in page.splitlines() if row.startswith("| ") and row[2:5] not in ("pro", "---")]
+    assert len(rows) > 30
+    assert all("{{ test: " in row for row in rows)
+    shown = hooks.filled(page)
+    assert "{{" not in shown
+    assert shown.count('class="test"') == page.count("{{ test: ")
+    with pytest.raises(KeyError, match="has no test_nothing"):
+        hooks.filled("{{ test: test_turn / test_nothing }}")
+
+
+@pytest.mark.parametrize("mark", ["{{ tests: test_turn / test_x }}", "{{ operator: nothing }}"])
+def test_a_mark_that_means_nothing_is_an_error(mark: str, hooks: Any) -> None:
+    with pytest.raises((AttributeError, KeyError)):
+        hooks.filled(mark)
