@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -351,3 +352,21 @@ def test_the_version_is_answered_and_not_noted(start: Start, tmp_path: Path) -> 
 def test_only_two_signals_can_be_ignored(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="SIGKILL"):
         ScriptedCli(tmp_path, ignore_signals=("SIGKILL",))
+
+
+_OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(arguments) if event == "open" else None)
+from rxccsdk.testing import ScriptedCli
+path = str(ScriptedCli(sys.argv[1]).path)
+print([arguments for arguments in opened if str(arguments[0]) == path])
+"""
+
+
+def test_its_program_is_never_open_for_writing_here(tmp_path: Path) -> None:
+    """What another thread forks meanwhile would have it open, too: starting it fails ("text file busy")."""
+    shown = subprocess.run(
+        [sys.executable, "-c", _OPENED, str(tmp_path)], capture_output=True, check=True, text=True
+    ).stdout
+    assert shown == "[]\n"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -93,8 +94,7 @@ class ScriptedCli:
         program = Path(__file__).with_name("scripted_program.py").read_bytes()
         # -I and -S: no Python configuration of the machine, and twice as fast to start.
         self._path = self._folder / "claude"
-        self._path.write_bytes(f"#!{sys.executable} -IS\n".encode() + program)
-        self._path.chmod(0o755)
+        _write_executable(self._path, f"#!{sys.executable} -IS\n".encode() + program)
 
     @property
     def path(self) -> Path:
@@ -179,6 +179,16 @@ class ScriptedCli:
             return []
         # A line that is being written does not end in a newline yet.
         return text[: text.rfind("\n") + 1].splitlines()
+
+
+def _write_executable(path: Path, content: bytes) -> None:
+    """Write a program that can be started at once.
+
+    Another process writes it. Were it open for writing here, a process that another thread starts meanwhile
+    would have it open, too, until its own `exec`; and what is open for writing cannot be executed
+    ("text file busy").
+    """
+    subprocess.run(["/bin/sh", "-c", 'cat >"$0" && chmod 755 "$0"', path], input=content, check=True)
 
 
 def _kill(pid: int, mark: str) -> None:

@@ -38,6 +38,8 @@ def cells() -> Iterator[Cell]:
         for use in USES:
             if fault.escapes is not None and use.outside is not None:
                 continue  # it would end the thread or the program that the use has made
+            if "record" in fault.options and not use.records:
+                continue
             for backend in BACKENDS:
                 yield Cell(fault, use, backend)
 

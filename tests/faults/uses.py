@@ -17,7 +17,15 @@ from typing import Any
 import anyio
 from reactivex import operators as ops
 
-from rxccsdk import ClaudeSession, SessionOptions, SessionResponse, TextChunk, Turn
+from rxccsdk import (
+    ClaudeSession,
+    SessionCrashedError,
+    SessionOptions,
+    SessionResponse,
+    TextChunk,
+    Turn,
+    ask_all,
+)
 from rxccsdk import operators as cc
 from tests.faults.faults import Fault
 
@@ -36,12 +44,14 @@ class Use:
 
     Attributes:
         leaves: it leaves early, so that what it gets depends on who was first.
+        records: its session may write a cassette.
     """
 
     name: str
     inside: Inside | None = None
     outside: Outside | None = None
     leaves: bool = False
+    records: bool = True
 
 
 def stream(session: ClaudeSession, fault: Fault) -> Turn:
@@ -187,6 +197,29 @@ def _other_loop(options: SessionOptions, fault: Fault) -> Answer:
         loop.close()
 
 
+def _ask_all(options: SessionOptions, fault: Fault) -> Answer:
+    """One of many prompts: what breaks its session is an answer, too."""
+
+    async def use() -> Answer:
+        answers = ask_all(["go"], options)
+
+        def begin(turn: Turn) -> None:
+            if fault.beside is not None:
+                turn.pipe(cc.tap_chunks(fault.beside)).subscribe(on_error=lambda error: None)
+            if fault.hangs:
+                asyncio.get_running_loop().call_later(SOON, lambda: _background(answers.interrupt()))
+
+        answers.started.subscribe(begin)
+        answer = await answers
+        if answer.response.error_kind != "crashed":
+            return answer.response
+        if answer.turn is None:
+            return SessionCrashedError(answer.response.error or "")
+        return await answer.turn.pipe(cc.to_response())
+
+    return asyncio.run(asyncio.wait_for(use(), 20))
+
+
 def _loop_shutdown(options: SessionOptions, fault: Fault) -> Answer:
     """The loop ends in mid-turn; nobody closes the session."""
 
@@ -262,6 +295,7 @@ USES = [
     Use("closed meanwhile", _closed, leaves=True),
     Use("from a thread", outside=_thread),
     Use("from another loop", outside=_other_loop),
+    Use("ask_all", outside=_ask_all, records=False),
     Use("the loop ends", outside=_loop_shutdown, leaves=True),
     Use("collected", outside=_collected, leaves=True),
     Use("Ctrl+C", outside=lambda options, fault: _program(options, signal.SIGINT), leaves=True),
