@@ -114,3 +114,9 @@ def test_a_promise_names_tests_that_are_there(hooks: Any) -> None:
 def test_a_mark_that_means_nothing_is_an_error(mark: str, hooks: Any) -> None:
     with pytest.raises((AttributeError, KeyError)):
         hooks.filled(mark)
+
+
+def test_code_is_as_wide_as_the_site_at_most() -> None:
+    for page in DOCS.glob("*.md"):
+        for block in re.findall(r"^```\w+\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            assert max(map(len, block.splitlines())) <= 88, f"{page.name}: {block}"
