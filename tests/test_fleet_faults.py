@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from rxccsdk.fleet import PatientRedis
+from rxccsdk.fleet.dispatch import Dispatch
 from rxccsdk.fleet.names import JOB, PROMPTS
 from rxccsdk.testing import steps, text_turn
 from rxccsdk.testing.plans import Steps
 from tests.fleet_harness import Ground, Machine, RecordedCli
-from tests.redis_server import PROGRAM, WHY_NOT
+from tests.proxy import Proxy
+from tests.redis_server import PROGRAM, WHY_NOT, RedisServer
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
@@ -216,3 +219,22 @@ async def test_a_prompt_that_stands_twice_in_the_stream_is_sent_once(ground: Gro
         redis.xadd(PROMPTS, {JOB: job})
     await ground.worker(ground.cli(QUICK))
     assert await end(ground, job) == "completed"
+
+
+async def test_what_is_said_is_heard_after_an_outage_of_any_length(
+    redis_server: RedisServer, no_leftovers: None
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        dispatch = Dispatch(PatientRedis(f"redis://127.0.0.1:{proxy.port}/0", patience=0.1))
+        words = dispatch.words("a")
+        await dispatch.say("a", b"one")
+        assert await anext(words) == b"one"
+        proxy.refuses = True
+        proxy.cut()
+        hearing = asyncio.ensure_future(anext(words))
+        await asyncio.wait([hearing], timeout=1.0)
+        proxy.heal()
+        await dispatch.say("a", b"two")
+        assert await hearing == b"two"
+        await words.aclose()
+        await dispatch.aclose()

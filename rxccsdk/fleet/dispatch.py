@@ -163,12 +163,19 @@ class Dispatch:
                 await self.leave(machine["name"].decode())
 
     async def words(self, job: str) -> AsyncGenerator[bytes, None]:
-        """Yield what is said to the machine that answers a prompt, each once."""
+        """Yield what is said to the machine that answers a prompt, each once, whatever Redis does meanwhile.
+
+        Whether an outage was too long, the lease decides: as long as the machine has the prompt it listens.
+        """
         said: set[bytes] = set()
-        async for _, fields in self._words.after(talk_to(job), "0-0"):
-            if fields.get(ONCE) not in said:
-                said.add(fields.get(ONCE, b""))
-                yield fields.get(LINE, b"")
+        last = "0-0"
+        while True:
+            with suppress(LogError):
+                async for entry, fields in self._words.after(talk_to(job), last):
+                    last = entry
+                    if fields.get(ONCE) not in said:
+                        said.add(fields.get(ONCE, b""))
+                        yield fields.get(LINE, b"")
 
     async def has_begun(self, job: str) -> bool:
         """Return whether some machine has begun to answer."""
