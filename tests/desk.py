@@ -31,6 +31,7 @@ class Desk:
         self.screen = Emulator(*size)
         self.written = ""
         self._master, self._slave = os.openpty()
+        self._keep_what_is_written()
         self.resize(*size)
         self.modes = self.modes_now()
 
@@ -42,6 +43,16 @@ class Desk:
             command, stdin=self._slave, stdout=self._slave, stderr=self._slave, start_new_session=True,
             preexec_fn=prepare, env=environment(PS1="$ ", PYTHONDONTWRITEBYTECODE="1"),
         )  # fmt: skip
+
+    def _keep_what_is_written(self) -> None:
+        """Let Ctrl+C and Ctrl+Z discard nothing.
+
+        A terminal sends the signal first and then drops what is written and not yet read: on a busy machine
+        also what a program writes because of the signal, such as the end of its rows.
+        """
+        modes = termios.tcgetattr(self._slave)
+        modes[3] |= termios.NOFLSH
+        termios.tcsetattr(self._slave, termios.TCSANOW, modes)
 
     def modes_now(self) -> list[object]:
         """The terminal's modes."""
