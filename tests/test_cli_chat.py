@@ -33,7 +33,8 @@ class Seat(Desk):
 
     def ready(self, times: int = 1) -> None:
         """Wait until it asks for the nth prompt."""
-        self.wait(lambda: self.written.count("\x1b[?2004h") >= times, f"prompt {times}")
+        begins = "\x1b[6n\x1b[?2004h"  # where is the cursor? and mark what is pasted
+        self.wait(lambda: self.written.count(begins) >= times, f"prompt {times}")
         self.wait(lambda: not self.echoes, "raw")
 
     def told(self) -> str:
@@ -115,6 +116,25 @@ def test_what_is_typed_steers_the_agent(sit: Any) -> None:
     seat.see("› half a thou")
     seat.press("ght\r")
     seat.wait(lambda: "half a thought" in seat.told(), "what was begun is sent whole")
+
+
+def test_a_paste_while_the_agent_works_is_one_message(sit: Any) -> None:
+    wait = {"command": "while [ ! -e told ]; do sleep 0.1; done", "description": "wait"}
+    seat = sit([reply("I wait. ").tool("Bash", wait), reply("I see.")], "--allowed-tools", "Bash")
+    seat.ready()
+    seat.press("one\r")
+    seat.see("type, and Enter")
+    seat.press("look: \x1b[200~first\rsec")
+    seat.press("ond\x1b[Aline\x1b[201")
+    seat.press("~ please")
+    seat.see("look: first↵ second[Aline please")
+    seat.press("\r")
+    seat.see("second[Aline please\n")
+    (seat.folder / "project" / "told").touch()
+    seat.see("I see.")
+    assert "look: first\\nsecond[Aline please" in seat.told()
+    seat.ready(2)
+    assert seat.written.count("\x1b[?2004l") == 2, "the prompt's and ours"
 
 
 def test_commands_while_the_agent_works(sit: Any) -> None:

@@ -167,7 +167,7 @@ class LiveDisplay:
         Raises:
             EOFError: standard input is no terminal.
         """
-        lines = TypedLines(on_escape)
+        lines = TypedLines(on_escape, marks_pastes=not self.plain)
         try:
             async for line in self._read(lines):
                 yield line

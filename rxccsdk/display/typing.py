@@ -8,7 +8,7 @@ import os
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import regex
 from rich.text import Text
@@ -24,7 +24,12 @@ _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _BEGUN = regex.compile(r"\x1b(?:O|\[[0-9;?]*[ -/]*)?\Z")
 _ALONE_AFTER = 0.05  # seconds after which an Escape is a key of its own, and no arrow's beginning
 _LAST_WORD = regex.compile(r"\S*\s*$")
-_LONGEST = 10_000  # characters of one line
+_LONGEST = 100_000  # characters of one message
+_SEEN = 1000  # of its characters, the last ones, the live row looks at
+_PASTES = ("\x1b[?2004h", "\x1b[?2004l")  # the terminal marks what is pasted, or not
+_PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+_LINE_END = regex.compile(r"\r\n?")
+_UNTYPED = regex.compile(r"[^\P{Cc}\n\t]")  # controls that mean nothing in a message
 _LOOK_AGAIN = 0.5  # seconds between two looks at whether we are in the foreground again
 
 
@@ -36,6 +41,8 @@ class Keyboard:
     Raises:
         EOFError: standard input is no terminal.
     """
+
+    _modes = ("", "")  # what is written to the terminal when it is taken, and when it is given back
 
     def __init__(self) -> None:
         if sys.stdin is None or not sys.stdin.isatty():
@@ -96,6 +103,7 @@ class Keyboard:
             with attributes_of(self._descriptor) as attributes:
                 if attributes:
                     attributes[LOCAL_FLAGS] |= termios.ICANON
+            self._write(self._modes[1])
 
     def go_on(self) -> None:
         """Take keys one by one, if the terminal is ours."""
@@ -104,6 +112,7 @@ class Keyboard:
             with attributes_of(self._descriptor) as attributes:
                 if attributes:
                     attributes[LOCAL_FLAGS] &= ~termios.ICANON
+            self._write(self._modes[0])
 
     def finish(self) -> None:
         """Give it back: the program ends."""
@@ -116,6 +125,10 @@ class Keyboard:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
         except OSError:
             return True
+
+    def _write(self, mode: str) -> None:
+        with suppress(OSError):  # it can only be read, or is gone
+            os.write(self._descriptor, mode.encode())
 
     def _listen(self) -> None:
         if not self._pauses and not self._has_ended:
@@ -139,18 +152,22 @@ class Keyboard:
 
 
 class TypedLines(Keyboard):
-    """Lines: what is typed on standard input. Backspace, Ctrl+U and Ctrl+W edit.
+    """Lines: what is typed on standard input. Backspace, Ctrl+U and Ctrl+W edit; a paste keeps its lines.
 
     Args:
         on_escape: called at the Escape key.
+        marks_pastes: ask the terminal to mark what is pasted; one that knows no sequences does not.
 
     Attributes:
         text: the line that is not complete yet.
     """
 
-    def __init__(self, on_escape: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_escape: Callable[[], None] | None = None, *, marks_pastes: bool = True) -> None:
         super().__init__()
+        if marks_pastes:
+            self._modes = _PASTES
         self.text = ""
+        self._is_pasting = False
         self._on_escape = on_escape
         self._sequence = ""  # begun, and not whole yet
         self._alone: asyncio.TimerHandle | None = None
@@ -161,7 +178,7 @@ class TypedLines(Keyboard):
         if not self.text:
             how = "type, and Enter sends it to the agent" + "; Esc interrupts it" * bool(self._on_escape)
             return before.append(how[: max(0, width - 3)], "dim not bold")
-        shown = Text(harmless(self.text), "default not bold")
+        shown = Text(harmless(self.text[-_SEEN:].replace("\n", "↵ ")), "default not bold")
         while shown.cell_len > max(1, width - 3):
             shown = shown[max(1, (shown.cell_len - width + 3) // 2) :]
         return before.append(shown).append("▏", "dim")
@@ -175,9 +192,22 @@ class TypedLines(Keyboard):
         self._sequence = begun[0] if begun else ""
         if begun:
             keys = keys[: begun.start()]
+        while keys:
+            marker = _PASTE_ENDS if self._is_pasting else _PASTE_BEGINS
+            part, found, keys = keys.partition(marker)
+            if self._is_pasting:
+                self._paste(part)
+            else:
+                for key in regex.findall(r"\X", _SEQUENCE.sub("", part)):
+                    self._press(key)
+            self._is_pasting ^= bool(found)
+        if begun and not self._is_pasting:
             self._alone = self._loop.call_later(_ALONE_AFTER, self._end_sequence)
-        for key in regex.findall(r"\X", _SEQUENCE.sub("", keys)):
-            self._press(key)
+
+    def go_on(self) -> None:
+        """Take keys one by one; the rest of a paste may have gone to somebody else."""
+        self._is_pasting = False
+        super().go_on()
 
     def _end_sequence(self) -> None:
         """Nothing follows: it was the Escape key, or nothing we know."""
@@ -198,6 +228,10 @@ class TypedLines(Keyboard):
             self.text = _LAST_WORD.sub("", self.text)
         elif key == "\t" or key >= " ":
             self.text = (self.text + key)[:_LONGEST]
+
+    def _paste(self, text: str) -> None:
+        text = _UNTYPED.sub("", _LINE_END.sub("\n", text))
+        self.text = (self.text + text)[:_LONGEST]
 
 
 class Keys(Keyboard):
