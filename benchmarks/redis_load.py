@@ -197,7 +197,7 @@ def _missing(sessions: list[_Session], task: Load) -> Iterator[int]:
 
 
 async def _written(task: Load) -> Written:
-    async with Redis.from_url(task.url) as redis:
+    async with Redis.from_url(task.url, max_connections=task.sessions + 1) as redis:
         await redis.flushall()
         written = await (_flood if task.way == "flood" else _pace)(redis, task)
         found = sum([await redis.xlen(key) for key in await redis.keys("s*")])
