@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from rxccsdk.fleet import PatientRedis
-from rxccsdk.fleet.dispatch import Dispatch
+from rxccsdk.fleet.dispatch import BEGIN, END, Dispatch
 from rxccsdk.fleet.names import JOB, PROMPTS
 from rxccsdk.testing import steps, text_turn
 from rxccsdk.testing.plans import Steps
@@ -238,3 +238,17 @@ async def test_what_is_said_is_heard_after_an_outage_of_any_length(
         assert await hearing == b"two"
         await words.aclose()
         await dispatch.aclose()
+
+
+async def test_what_is_over_is_forgotten_whoever_died_or_came_late(
+    redis_server: RedisServer, no_leftovers: None
+) -> None:
+    dispatch = Dispatch(PatientRedis(redis_server.url))
+    await dispatch.submit("a", "{}")
+    await dispatch.log.append("a", BEGIN, b"{}\n")
+    await dispatch.log.append("a", END, b"{}\n")  # by a machine that died before it could do more
+    await dispatch.end("a", None, keep=1000.0)
+    await dispatch.submit("a", "{}")  # what was on its way for so long
+    with Redis.from_url(redis_server.url) as redis:
+        assert [redis.ttl(key) > 0 for key in redis.keys("*:a")] == [True, True]
+    await dispatch.aclose()

@@ -67,7 +67,7 @@ class Dispatch:
 
         async def add(redis: Any) -> Any:
             async with redis.pipeline() as pipe:
-                pipe.set(spec_of(job), spec)
+                pipe.set(spec_of(job), spec, nx=True)  # what arrives when all is over must not stay
                 pipe.xadd(PROMPTS, {JOB: job})
                 return await pipe.execute()
 
@@ -109,7 +109,7 @@ class Dispatch:
         lines = b'{"t":0,"exit":%s}\n' % json.dumps(asdict(failure)).encode() if failure is not None else b""
         with suppress(OvertakenError):
             await self.log.append(job, END, lines + b'{"t":0,"out":{"type":"rxccsdk_end"}}\n')
-            await self._forget(job, keep)
+        await self._forget(job, keep)  # also for who has ended it, and died of it
 
     async def is_forgotten(self, job: str) -> bool:
         """Return whether Redis knows nothing of a prompt any more."""
