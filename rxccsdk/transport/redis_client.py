@@ -18,6 +18,7 @@ from rxccsdk.transport.turn_log import LogError
 BLOCK = 2.0
 """Seconds that a read waits at the server for something to come."""
 
+_CONNECTIONS = 1 << 16  # as many as are needed
 _ANSWER = 5.0  # seconds until a command that is not answered counts as lost
 _FIRST, _LONGEST = 0.02, 0.5  # seconds between two tries
 
@@ -46,6 +47,8 @@ class PatientRedis:
         self.where = url.rpartition("@")[2]  # without the password
         self._redis = Redis.from_url(
             url,
+            # Else those of more than 100 sessions who ask at once find Redis out of reach.
+            max_connections=_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
             # Else redis-py sends by `asyncio.wait_for`, which may swallow a cancellation in Python 3.11.
             socket_timeout=None,
