@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rxccsdk import ClaudeSession
 from rxccsdk import operators as cc
+from rxccsdk.display.code import THEME
 from rxccsdk.display.figures import figures_table
 from rxccsdk.display.live import LiveDisplay
 from rxccsdk.transport.cassette import read_cassette
@@ -64,4 +65,4 @@ async def demo(cassette: Path, speed: float, console: Console, *, plain: bool | 
     if display.plain:
         display.print(Text(program))
     else:
-        display.print(Syntax(program, "python", theme="ansi_dark", word_wrap=True))
+        display.print(Syntax(program, "python", theme=THEME, word_wrap=True))
