@@ -252,3 +252,17 @@ async def test_what_is_over_is_forgotten_whoever_died_or_came_late(
     with Redis.from_url(redis_server.url) as redis:
         assert [redis.ttl(key) > 0 for key in redis.keys("*:a")] == [True, True]
     await dispatch.aclose()
+
+
+async def test_a_beginning_that_arrived_too_late_does_not_keep_the_prompt(ground: Ground) -> None:
+    front = await ground.front()
+    job = await ground.ask(front, "go")
+    dispatch = Dispatch(PatientRedis(ground.server.url))
+    with Redis.from_url(ground.server.url) as redis:
+        while not redis.xlen(PROMPTS):
+            await asyncio.sleep(0.01)
+    # What a machine had sent that was given up meanwhile; its entry was given back.
+    await dispatch.log.append(job, BEGIN, b'{"rxccsdk_cassette":1,"sdk":"claude-agent-sdk","entry":"1-1"}\n')
+    await ground.worker(ground.cli(QUICK))
+    assert await end(ground, job) == "failed"
+    await dispatch.aclose()

@@ -21,6 +21,7 @@ from rxccsdk.transport.redis_client import BLOCK, PatientRedis
 from rxccsdk.transport.redis_log import RedisLog
 from rxccsdk.transport.redis_news import News
 from rxccsdk.transport.turn_log import EntryId, LogError, OvertakenError
+from rxccsdk.wire.frames import decode
 
 BEGIN, END = EntryId(0, 0), EntryId(1, 0)
 """The first entry of a turn's log, by which a machine takes it, and the last, after which nothing comes."""
@@ -180,6 +181,18 @@ class Dispatch:
     async def has_begun(self, job: str) -> bool:
         """Return whether some machine has begun to answer."""
         return bool(await self.redis.do(lambda redis: redis.exists(TURNS + job)))
+
+    async def is_held(self, job: str) -> bool:
+        """Return whether the entry is still pending by which a machine has begun to answer."""
+        async for entry in self.log.read(job, follow=False):
+            held = (decode(entry.data.partition(b"\n")[0]) or {}).get("entry")
+            if held is None:
+                return True  # it was withdrawn
+            found: Any = await self.redis.do(
+                lambda redis: redis.xpending_range(PROMPTS, WORKERS, held, held, 1)  # noqa: B023
+            )
+            return bool(found)
+        return True  # it is over, and forgotten
 
     async def give_back(self, taken: Taken) -> None:
         """Let another machine take a prompt that was not begun."""

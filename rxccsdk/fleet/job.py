@@ -69,6 +69,10 @@ class Job:
             failure = made if isinstance(made, Exit) else await self._answer(*made)
             await self._writer.flush()
             await self._dispatch.end(self.taken.job, failure, self._keep)
+        elif made is not None and not await self._dispatch.is_held(self.taken.job):
+            # A beginning that arrived when its machine had already been taken for lost: nobody answers.
+            words = "The machine that had the prompt was lost when it began."
+            await self._dispatch.end(self.taken.job, Exit(words, kind="connection"), self._keep)
         await self._dispatch.done(self.taken.entry)
 
     def interrupt(self, why: str) -> None:
