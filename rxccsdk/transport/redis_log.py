@@ -15,6 +15,7 @@ from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from rxccsdk.transport.redis_appends import Appends
 from rxccsdk.transport.redis_client import PatientRedis
 from rxccsdk.transport.redis_news import News
 from rxccsdk.transport.turn_log import Entry, EntryId, LogError, OvertakenError, checked
@@ -26,7 +27,7 @@ _AT_ONCE = 256  # entries of a reply
 
 
 class RedisLog:
-    r"""A `TurnLog` in Redis. All its readers share one connection.
+    r"""A `TurnLog` in Redis. All its writers share one connection, all its readers another.
 
     Args:
         redis: the client. It is not closed with the log.
@@ -42,13 +43,14 @@ class RedisLog:
     def __init__(self, redis: PatientRedis, prefix: str = "rxccsdk:log:") -> None:
         self._redis = redis
         self._prefix = prefix
+        self._appends = Appends(redis)
         self._news = News(redis)
 
     async def append(self, key: str, id: EntryId, data: bytes) -> None:
         """See `TurnLog.append`."""
-        name, place, fields = self._prefix + key, _redis_id(id), {DATA: checked(data)}
+        name, place = self._prefix + key, _redis_id(id)
         try:
-            await self._redis.do(lambda redis: redis.xadd(name, fields, id=place))  # type: ignore[arg-type]
+            await self._appends.append(name, place, DATA, checked(data))
         except ResponseError as error:
             if "equal or smaller" not in str(error):
                 raise _failure(error) from error
@@ -92,7 +94,8 @@ class RedisLog:
             raise _failure(error) from error
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Stop reading and writing."""
+        await self._appends.aclose()
         await self._news.aclose()
 
 
