@@ -32,7 +32,7 @@ from rxccsdk import (
     Turn,
 )
 from rxccsdk import operators as cc
-from rxccsdk.fleet import Fleet, LogError, PatientRedis, Worker
+from rxccsdk.fleet import EntryId, Fleet, LogError, PatientRedis, Worker
 from rxccsdk.fleet.dispatch import Dispatch
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.session.since import batches
@@ -432,6 +432,25 @@ async def names(dispatch: Dispatch) -> set[str]:
     """The machines of the fleet, as Redis knows them."""
     found: Any = await dispatch.redis.do(lambda redis: redis.xinfo_consumers("rxccsdk:prompts", "workers"))
     return {it["name"].decode() for it in found}
+
+
+async def test_a_machine_that_cannot_write_on_ends_the_turn(
+    redis_server: RedisServer, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with working(redis_server.url, options) as worker, Fleet(redis_server.url) as fleet:
+        append = worker._dispatch.log.append
+
+        async def fail(key: str, id: EntryId, data: bytes) -> None:
+            if id.turn == 0 and b"text_delta" in data:
+                raise LogError("full")
+            await append(key, id, data)
+
+        monkeypatch.setattr(worker._dispatch.log, "append", fail)
+        turn = fleet.stream("hi")
+        with pytest.raises(SessionCrashedError, match="could not write on: full"):
+            await collect(turn)
+        assert turn.response.retryable
 
 
 async def test_a_wrong_password_is_said_at_once(redis_server: RedisServer) -> None:

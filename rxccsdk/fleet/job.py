@@ -68,6 +68,10 @@ class Job:
         if made is not None and await self._begin():
             failure = made if isinstance(made, Exit) else await self._answer(*made)
             await self._writer.flush()
+            if failure is None and self._writer.failure is not None:
+                failure = Exit(
+                    f"{self._worker} could not write on: {self._writer.failure}", kind="connection"
+                )
             await self._dispatch.end(self.taken.job, failure, self._keep)
         elif made is not None and not await self._dispatch.is_held(self.taken.job):
             # A beginning that arrived when its machine had already been taken for lost: nobody answers.
