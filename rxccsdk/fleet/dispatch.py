@@ -7,6 +7,7 @@ prompt that stands twice in its stream is answered once, since its log can be be
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,11 +24,21 @@ from rxccsdk.transport.redis_news import News
 from rxccsdk.transport.turn_log import EntryId, LogError, OvertakenError
 from rxccsdk.wire.frames import decode
 
+_log = logging.getLogger("rxccsdk")
+
 BEGIN, END = EntryId(0, 0), EntryId(1, 0)
 """The first entry of a turn's log, by which a machine takes it, and the last, after which nothing comes."""
 
 
 _MONTH = 30 * 86_400  # seconds; the CLI itself keeps its transcripts so long
+
+
+_LEAVE = """
+for _, it in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  if it[2] == ARGV[2] and it[4] == 0 then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2]) end
+end
+"""
+"""Forgets a machine that has nothing: what is pending for one that is deleted is nobody's ever after."""
 
 
 class Taken(NamedTuple):
@@ -82,7 +93,14 @@ class Dispatch:
     async def say(self, job: str, line: bytes) -> None:
         """Say something to the machine that answers a prompt, or will."""
         fields: Any = {LINE: line, ONCE: uuid4().hex}
-        await self.redis.do(lambda redis: redis.xadd(talk_to(job), fields))
+
+        async def add(redis: Any) -> Any:
+            async with redis.pipeline() as pipe:
+                pipe.xadd(talk_to(job), fields)
+                pipe.expire(talk_to(job), _MONTH)  # also where the turn is over, and forgotten
+                return await pipe.execute()
+
+        await self.redis.do(add)
 
     async def withdraw(self, job: str, lines: bytes, keep: float) -> bool:
         """Take a prompt back that no machine has begun; return whether none had.
@@ -138,7 +156,9 @@ class Dispatch:
                 WORKERS, worker, {PROMPTS: ">"}, count=most, block=int(BLOCK * 1000)
             )
 
-        return [taken for _, entries in await self._in_group(read) or () for taken in _taken(entries)]
+        return [
+            taken for _, entries in await self._in_group(read) or () for taken in await self._taken(entries)
+        ]
 
     async def renew(self, worker: str, entries: Sequence[str]) -> set[str]:
         """Give a sign that these prompts are being answered; return those that this machine still has."""
@@ -151,10 +171,17 @@ class Dispatch:
     async def left(self, worker: str, lease: float) -> list[Taken]:
         """Take over the prompts whose machines have given no sign for so many seconds."""
 
-        async def claim(redis: Any) -> Any:
-            return await redis.xautoclaim(PROMPTS, WORKERS, worker, int(lease * 1000), "0-0", count=100)
+        found: list[Taken] = []
+        start = b"0-0"
+        while True:  # of many entries, Redis looks at some only
 
-        return _taken((await self._in_group(claim))[1])
+            async def claim(redis: Any, start: bytes = start) -> Any:
+                return await redis.xautoclaim(PROMPTS, WORKERS, worker, int(lease * 1000), start, count=100)
+
+            start, entries, *_ = await self._in_group(claim)
+            found += await self._taken(entries)
+            if start == b"0-0":
+                return found
 
     async def sweep(self, seconds: float) -> None:
         """Forget machines that have no prompt and have given no sign for so long: they were killed."""
@@ -224,8 +251,8 @@ class Dispatch:
         await self.redis.do(lambda redis: redis.expire(TRANSCRIPTS + session, _MONTH))
 
     async def leave(self, worker: str) -> None:
-        """Forget a machine that has no prompt any more."""
-        await self._in_group(lambda redis: redis.xgroup_delconsumer(PROMPTS, WORKERS, worker))
+        """Forget a machine, unless it was given a prompt that it has not seen: that is another's soon."""
+        await self._in_group(lambda redis: redis.eval(_LEAVE, 1, PROMPTS, WORKERS, worker))
 
     async def _in_group(self, command: Any) -> Any:
         """Do something with the group, which is made where it is not there."""
@@ -244,7 +271,13 @@ class Dispatch:
         except RedisError as error:
             raise LogError(f"Redis refuses it: {error}") from error
 
-
-def _taken(entries: Any) -> list[Taken]:
-    # Of an entry that was deleted while a machine had it, Redis knows the id only.
-    return [Taken(entry.decode(), fields[JOB].decode()) for entry, fields in entries if fields]
+    async def _taken(self, entries: Any) -> list[Taken]:
+        """Return what was taken; drop what names no prompt: else each machine would get it in turn."""
+        found = []
+        for entry, fields in entries:
+            if fields and JOB in fields:
+                found.append(Taken(entry.decode(), fields[JOB].decode(errors="replace")))
+            elif fields:  # of an entry that was deleted while a machine had it, Redis knows the id only
+                _log.warning("an entry of %s has no field `job`; it is dropped: %s", PROMPTS, entry.decode())
+                await self.done(entry.decode())
+        return found
