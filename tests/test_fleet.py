@@ -227,6 +227,34 @@ async def test_its_answer_fits_a_model(redis_server: RedisServer, real: Real) ->
     assert response.parsed == City(name="Bern")
 
 
+@pytest.mark.parametrize("seen", ["before anything came", "while it runs"])
+async def test_who_has_not_watched_it_interrupts_it_as_well(
+    redis_server: RedisServer, scripted: Scripted, seen: str
+) -> None:
+    options = scripted(long_turn(), on_interrupt=interrupted()).options
+    async with a_fleet(redis_server, options) as fleet, Fleet(redis_server.url) as elsewhere:
+        job = await fleet.submit("hi")
+        if seen == "while it runs":
+            await begun(await fleet.turn(job))
+        other = await elsewhere.turn(job)
+        assert (other.uuid, other.status) == (job, "pending")
+        await asyncio.wait_for(other.interrupt(), 30)
+        assert (status_of(other), other.response.error_kind) == ("interrupted", "interrupted")
+        late = await fleet.turn(job)
+        assert await collect(late) == await collect(other)
+        assert late.status == "interrupted"
+
+
+async def test_what_was_given_in_is_answered_though_nobody_watches(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    async with Fleet(redis_server.url) as fleet:
+        job = await fleet.submit("hi")
+    async with a_fleet(redis_server, scripted().options) as fleet:
+        assert (await (await fleet.turn(job)).pipe(cc.to_response())).content == "ok"
+    assert sent(scripted.cli) == ["hi"]
+
+
 # -- a conversation ---------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 from rxccsdk.fleet.dispatch import Dispatch
+from rxccsdk.fleet.onlooker import Onlooker
 from rxccsdk.fleet.session import FleetSession
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.many.answer import Retry
@@ -65,8 +66,9 @@ class Fleet:
 
         Nothing is sent before somebody subscribes. Then the prompt waits until a machine is free. The turn
         is as a local one: the same chunks, operators, `steer`, `interrupt`, answers to its questions. Its
-        `uuid` is what others watch it by: `await fleet.turn(uuid)`. When its machine is lost it fails with
-        its partial response; to go on, ask again with `SessionOptions(resume=session_id)`.
+        `uuid`, known from the start, is what others watch it by: `await fleet.turn(uuid)`. When its machine
+        is lost it fails with its partial response; to go on, ask again with
+        `SessionOptions(resume=session_id)`.
 
         Args:
             prompt: text, or a list of content blocks.
@@ -85,12 +87,43 @@ class Fleet:
         session = FleetSession(self._dispatch, chosen, survives=on_dispose == "finish")
         session.prepare(prompt, timeout=timeout, max_output_tokens=max_output_tokens)
         how: Any = {"on_dispose": on_dispose, "replay": replay, "linger": linger}
-        return self._turn(session, checked_prompt(prompt), chosen.output, **how)
+        return self._turn(session, OneShot(session), checked_prompt(prompt), chosen.output, **how)
+
+    async def submit(
+        self,
+        prompt: Prompt,
+        options: SessionOptions | None = None,
+        *,
+        max_output_tokens: int | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Give a prompt to the fleet, and return its id when Redis has it. Nobody needs to watch it.
+
+        Args:
+            prompt: as for `stream`, as all the others.
+            options: as for a session.
+            max_output_tokens: as for `ClaudeSession.stream`.
+            timeout: as for `ClaudeSession.stream`; it counts from when a machine has begun.
+
+        Raises:
+            LogError: Redis cannot be reached; whether it has the prompt is not known.
+            TypeError: the prompt is neither text nor a list of content blocks.
+            ValueError: the prompt is empty, or an option means nothing on another machine.
+
+        Example:
+            id = await fleet.submit("Explain this repository")
+            response = await (await fleet.turn(id)).pipe(cc.to_response())
+        """
+        session = FleetSession(self._dispatch, options or SessionOptions())
+        spec = session.prepare(prompt, timeout=timeout, max_output_tokens=max_output_tokens)
+        await self._dispatch.submit(session.job, spec.model_dump_json())
+        return session.job
 
     async def turn(self, id: str, *, replay: bool = True) -> Turn:
         """Return a turn that somebody has asked, here or elsewhere, to watch it from its first chunk.
 
-        Leaving it does not stop it; `interrupt`, `steer` and answers work from here as well.
+        Leaving it does not stop it; `interrupt` does, and while somebody here reads it, `steer` and answers
+        work as well.
 
         Args:
             id: its `uuid`.
@@ -105,9 +138,8 @@ class Fleet:
             raise LookupError(f"The fleet knows no turn {id!r}: it was never asked, or is forgotten.")
         spec = Spec.model_validate_json(text)
         session = FleetSession(self._dispatch, SessionOptions(**spec.options), job=id)
-        return self._turn(
-            session, spec.prompt, spec.options.get("output"), on_dispose="finish", replay=replay, linger=0.0
-        )
+        how: Any = {"on_dispose": "finish", "replay": replay}
+        return self._turn(session, Onlooker(session), spec.prompt, spec.options.get("output"), **how)
 
     def ask_all(
         self,
@@ -156,6 +188,10 @@ class Fleet:
         await asyncio.gather(*(session.leave() for session in tuple(self._sessions)))
         await self._dispatch.aclose()
 
-    def _turn(self, session: FleetSession, prompt: Prompt, output: Any, **how: Any) -> Turn:
+    def _turn(
+        self, session: FleetSession, conductor: OneShot, prompt: Prompt, output: Any, **how: Any
+    ) -> Turn:
         self._sessions.add(session)
-        return Turn(OneShot(session), prompt, output=output, session=session, **how)
+        turn = Turn(conductor, prompt, output=output, session=session, **how)
+        turn.uuid = session.job
+        return turn

@@ -155,8 +155,7 @@ class Job:
             await asyncio.sleep(_SOON)
         if (kept := session.session_id) is not None:
             try:
-                await keeper.keep(kept, lambda: self._is_over)
-                await self._dispatch.forget_transcript(kept)
+                await keeper.keep(kept, lambda: self._is_over, self._dispatch.forget_transcript)
             except RxccError as error:
                 _log.warning("other machines cannot go on with the session %s: %s", kept, error)
 

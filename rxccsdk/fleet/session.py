@@ -25,6 +25,9 @@ class FleetSession(ClaudeSession):
         options: as they were given here; the machine gets those that travel.
         job: the prompt's id, where somebody else has asked it.
         survives: the turn goes on when this session is left.
+
+    Attributes:
+        job: the prompt's id.
     """
 
     def __init__(
@@ -40,13 +43,14 @@ class FleetSession(ClaudeSession):
         super().__init__(options.model_copy(update=here))
         self._asked = options
         self._survives = survives or job is not None
+        self.job = job or str(uuid4())
         self._transport = RemoteTransport(
-            dispatch, job or str(uuid4()), takes_asks=options.ask == "stream", is_owner=job is None
+            dispatch, self.job, takes_asks=options.ask == "stream", is_owner=job is None
         )
         self._make_transport = lambda: self._transport
 
-    def prepare(self, prompt: Prompt, *, timeout: float | None, max_output_tokens: int | None) -> None:
-        """Set what will be asked, and within which limits: they are kept by the machine.
+    def prepare(self, prompt: Prompt, *, timeout: float | None, max_output_tokens: int | None) -> Spec:
+        """Set, and return, what will be asked, and within which limits: they are kept by the machine.
 
         Raises:
             RxccError: it is a second prompt.
@@ -61,6 +65,7 @@ class FleetSession(ClaudeSession):
         self._transport.spec = Spec.of(
             checked_prompt(prompt), self._asked, timeout=timeout, max_output_tokens=max_output_tokens
         )
+        return self._transport.spec
 
     def stream(
         self,

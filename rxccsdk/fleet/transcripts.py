@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rxccsdk.session.options import SessionOptions
@@ -49,12 +49,15 @@ class Keeper:
         except OSError as error:
             raise LogError(f"The transcript of {session} cannot be written: {error}") from error
 
-    async def keep(self, session: str, ended: Callable[[], bool]) -> None:
+    async def keep(
+        self, session: str, ended: Callable[[], bool], grown: Callable[[str], Awaitable[None]]
+    ) -> None:
         """Put what the CLI adds to the transcript into the log, until it has ended.
 
         Args:
             session: its id.
             ended: says that nothing is added any more.
+            grown: called with the id when the log has more of it, the first time and at the end.
 
         Raises:
             LogError: it cannot be read or written, or another machine goes on with the same session.
@@ -68,6 +71,9 @@ class Keeper:
                 if number > self._known and line.startswith(b"{"):
                     await self._log.append(session, EntryId(0, self._next), line)
                     self._next += 1
+                    if number == self._known + 1:
+                        await grown(session)
+            await grown(session)
         except (OSError, ValueError) as error:
             raise LogError(f"The transcript of {session} cannot be kept: {error}") from error
 
