@@ -21,7 +21,7 @@ from tests.log_machine import BIG, data_of, id_of, log_at
 from tests.proxy import Proxy
 from tests.redis_server import RedisServer
 
-_KILLS = 4
+_KILLS = 2
 _PATIENCE = 60.0  # seconds
 
 
