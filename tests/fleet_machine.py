@@ -87,8 +87,9 @@ class Front:
 
     async def _name(self, turn: Turn, wanted: dict[str, Any]) -> None:
         """Report the id of a turn that was asked."""
-        while turn.uuid is None:
+        while turn.index is None:
             await asyncio.sleep(0.002)
+        assert turn.uuid is not None
         self._turns[turn.uuid] = turn
         if "ask" in wanted:
             _report(asked=turn.uuid, prompt=wanted["ask"], file=wanted["file"])
