@@ -14,6 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Trial:
         self._ground = Ground(folder, _LEASE)
         self._prompts: dict[str, str] = {}  # by turn
         self._happened: Counter[str] = Counter()
+        self._numbers = count()
         self._unknown: list[str] = []  # turns that were watched and not there
         self._fronts: list[_Asker] = []
         self._is_over = False
@@ -107,7 +109,7 @@ class Trial:
 
     async def ask(self, machine: Machine) -> str | None:
         """Ask something; return the turn, or `None` when the front has died of it."""
-        prompt = f"prompt-{sum(self._happened[name] for name in ('asked', 'not asked'))}"
+        prompt = f"prompt-{next(self._numbers)}"  # several fronts ask at once
         try:
             job = await self._ground.ask(machine, prompt)
         except (AssertionError, OSError):
