@@ -354,7 +354,10 @@ def check_turn(seen: Sequence[Seen], said: str) -> str:
     assert whole.end is not None, "nobody has seen its end"
     status = str(whole.end["end"])
     for one in seen:
-        assert one.chunks == whole.chunks[: len(one.chunks)], "observers have different chunks"
+        pairs = zip(one.chunks, whole.chunks, strict=False)
+        differ = next(((a, b) for a, b in pairs if a != b), None)
+        assert differ is None, f"observers have different chunks: {differ}"
+        assert len(one.chunks) <= len(whole.chunks), f"one has more: {one.chunks[len(whole.chunks) :]}"
         assert one.end is None or one.end == whole.end, (one.end, whole.end)
     assert [chunk["seq"] for chunk in whole.chunks] == list(range(len(whole.chunks))), "a gap"
     if status == "completed":

@@ -50,11 +50,10 @@ class News:
                 await reading.has_come.wait()
                 if reading.error is not None:
                     raise reading.error
-                was_full = reading.is_full
                 while reading.entries:
                     yield reading.entries.popleft()
                 reading.has_come.clear()
-                if was_full:
+                if reading.is_left_out:
                     await self._read_with(reading)
         finally:
             self._readings.remove(reading)
@@ -88,7 +87,8 @@ class News:
         """Wait until something comes for one of those who are not full, and give it to them."""
         wanted: dict[Any, Any] = {self._bell: self._heard}
         for reading in self._readings:
-            if not reading.is_full:
+            reading.is_left_out = len(reading.entries) >= _AHEAD
+            if not reading.is_left_out:
                 wanted[reading.name] = min(wanted.get(reading.name, reading.last), reading.last, key=order)
         block = int(BLOCK * 1000)
         reply: Any = await self._redis.do(lambda redis: redis.xread(wanted, count=_AT_ONCE, block=block))
@@ -97,7 +97,10 @@ class News:
                 self._heard = entries[-1][0].decode()
                 continue
             for reading in self._readings:
-                if reading.name == name.decode():
+                if reading.name != name.decode() or reading.is_left_out:
+                    continue
+                # Who has joined meanwhile may be behind what was asked for, and is asked for next.
+                if order(wanted[reading.name]) <= order(reading.last):
                     reading.take(entries)
 
 
@@ -110,15 +113,10 @@ class _Reading:
         self.entries: deque[tuple[str, Fields]] = deque()
         self.has_come = asyncio.Event()
         self.error: Exception | None = None
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.entries) >= _AHEAD
+        self.is_left_out = False  # it has so much to read that nothing more is asked for
 
     def take(self, entries: list[tuple[bytes, Fields]]) -> None:
         """Take what it has not seen."""
-        if self.is_full:
-            return
         for found, fields in entries:
             if order(found.decode()) > order(self.last):
                 self.last = found.decode()
