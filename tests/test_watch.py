@@ -324,6 +324,16 @@ async def test_a_subscriber_that_raises_costs_nobody_anything(
     assert "a subscriber of a watched session raised" in caplog.text
 
 
+async def test_a_defect_of_the_reader_fails_the_stream(
+    kept: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept("one", user("a"), said("1"))
+    monkeypatch.setattr(Transcript, "receive", lambda *args: 1 / 0)
+    async with Watcher(cwd=tmp_path) as watcher:
+        await watcher.until(is_end)
+    assert isinstance(watcher.error, ZeroDivisionError)
+
+
 async def test_it_can_be_left_from_any_thread(kept: Any, tmp_path: Path) -> None:
     kept("one", user("a"), said("1"))
     async with Watcher(cwd=tmp_path) as watcher:

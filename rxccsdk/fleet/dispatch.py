@@ -6,6 +6,7 @@ prompt that stands twice in its stream is answered once, since its log can be be
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
@@ -29,9 +30,11 @@ _log = logging.getLogger("rxccsdk")
 BEGIN, END = EntryId(0, 0), EntryId(1, 0)
 """The first entry of a turn's log, by which a machine takes it, and the last, after which nothing comes."""
 
+KEEP = 3600.0
+"""Seconds for which a turn that is over can be read again."""
 
 _MONTH = 30 * 86_400  # seconds; the CLI itself keeps its transcripts so long
-
+_AGAIN = 1.0  # seconds between two tries where Redis does not answer
 
 _LEAVE = """
 for _, it in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
@@ -170,7 +173,6 @@ class Dispatch:
 
     async def left(self, worker: str, lease: float) -> list[Taken]:
         """Take over the prompts whose machines have given no sign for so many seconds."""
-
         found: list[Taken] = []
         start = b"0-0"
         while True:  # of many entries, Redis looks at some only
@@ -204,6 +206,7 @@ class Dispatch:
                     if fields.get(ONCE) not in said:
                         said.add(fields.get(ONCE, b""))
                         yield fields.get(LINE, b"")
+            await asyncio.sleep(_AGAIN)
 
     async def has_begun(self, job: str) -> bool:
         """Return whether some machine has begun to answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
+from typing import Literal
 
 from rxccsdk.errors import RxccError, SessionClosedError
 from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
@@ -131,7 +131,7 @@ class Job:
             finally:
                 await session.aclose()
         except RxccError as error:
-            kind: Any = "crashed" if self._stopped is None else "connection"
+            kind: Literal["crashed", "connection"] = "crashed" if self._stopped is None else "connection"
             return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr, kind)
         finally:
             self._is_over = True

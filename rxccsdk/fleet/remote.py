@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import RxccError
-from rxccsdk.fleet.dispatch import END, Dispatch
+from rxccsdk.fleet.dispatch import END, KEEP, Dispatch
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.transport import Exit, Lost, Receive
 from rxccsdk.transport.cassette import read_line
@@ -22,9 +22,6 @@ from rxccsdk.wire.frames import decode, to_line
 from rxccsdk.wire.system import OWN_NOTICE
 
 _log = logging.getLogger("rxccsdk")
-
-KEEP = 3600.0
-"""Seconds for which a turn that is over can be read again."""
 
 _LOOK = 5.0  # seconds between two looks at a prompt that waits
 _GRACE = 5.0  # seconds for what is still to be said when nobody listens any more
@@ -194,7 +191,7 @@ class RemoteTransport:
     def _take(self, entry: Entry) -> None:
         self._has_begun = True
         lines: list[tuple[float, bytes]] = []
-        for text in entry.data.split(b"\n"):
+        for text in entry.data.removesuffix(b"\n").split(b"\n"):
             line = read_line(text)
             if line is None:
                 self._take_header(text)

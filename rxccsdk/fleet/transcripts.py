@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rxccsdk.session.options import SessionOptions
 from rxccsdk.transport.tail import lines
+from rxccsdk.transport.transcripts import folder_of
 from rxccsdk.transport.turn_log import EntryId, LogError, TurnLog
-
-_NAME = 200  # characters of a folder's name, before the CLI cuts it and adds a hash
 
 
 class Keeper:
@@ -24,7 +22,7 @@ class Keeper:
 
     def __init__(self, log: TurnLog, options: SessionOptions) -> None:
         self._log = log
-        self._folder = _folder(options)
+        self._folder = folder_of(options.cwd or Path.cwd(), {**os.environ, **options.env})
         self._of: str | None = None  # the session whose transcript was brought here
         self._known = 0  # its lines that the log has
         self._next = 0  # the number of the log's next entry
@@ -76,13 +74,3 @@ class Keeper:
             await grown(session)
         except (OSError, ValueError) as error:
             raise LogError(f"The transcript of {session} cannot be kept: {error}") from error
-
-
-def _folder(options: SessionOptions) -> Path:
-    """Return the folder where the CLI has the transcripts of a session."""
-    home = options.env.get("CLAUDE_CONFIG_DIR") or os.environ.get("CLAUDE_CONFIG_DIR")
-    projects = (Path(home) if home else Path.home() / ".claude") / "projects"
-    name = re.sub("[^a-zA-Z0-9]", "-", os.path.realpath(options.cwd or Path.cwd()))
-    if len(name) <= _NAME:
-        return projects / name
-    return next(projects.glob(f"{name[:_NAME]}-*"), projects / name[:_NAME])

@@ -6,15 +6,15 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
 from rxccsdk.errors import RxccError
-from rxccsdk.fleet.dispatch import Dispatch
+from rxccsdk.fleet.dispatch import KEEP, Dispatch
 from rxccsdk.fleet.job import Job
-from rxccsdk.fleet.remote import KEEP
 from rxccsdk.session.options import SessionOptions
 from rxccsdk.transport import Exit
 from rxccsdk.transport.redis_client import PatientRedis
@@ -156,7 +156,7 @@ class Worker:
             await self._dispatch.done(taken.entry)
         await self._dispatch.sweep(max(_GONE * self._lease, _LEAST))
 
-    async def _again(self, what: Any, seconds: float) -> None:
+    async def _again(self, what: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
         """Do something again and again, whatever Redis does."""
         while True:
             try:

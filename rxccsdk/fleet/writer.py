@@ -52,10 +52,11 @@ class LogWriter:
             while self._lines:
                 await self._log.append(self._key, EntryId(0, self._number), self._gathered())
                 self._number += 1
-        except LogError as error:
-            self.failure = error
+        except Exception as error:  # also at a defect: a log with a gap must not go on
+            failure = error if isinstance(error, LogError) else LogError(f"It cannot be written: {error!r}")
+            self.failure = failure
             self._lines.clear()
-            self._fail(error)
+            self._fail(failure)
 
     def _gathered(self) -> bytes:
         size = 0

@@ -78,6 +78,8 @@ class _Watched(Source[Chunk]):
             to._end(error)
         except OSError as error:
             to._end(RxccError(f"The session's transcript cannot be read: {error}"))
+        except Exception as error:  # a defect: who watches must not wait for ever
+            to._end(error)
 
 
 async def chunks_of(path: Path, *, history: bool) -> AsyncGenerator[Chunk, None]:

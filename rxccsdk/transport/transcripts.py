@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,16 +44,28 @@ def transcripts(cwd: Path | str, limit: int | None) -> list[Transcript]:
     return found[:limit]
 
 
-def projects() -> Path:
+def projects(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where the CLI keeps its transcripts: in a folder for each one that it worked in."""
-    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "projects"
+    return Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "projects"
+
+
+def folder_of(cwd: Path | str, environ: Mapping[str, str]) -> Path:
+    """Return where a CLI that works in a folder, with this environment, keeps its transcripts."""
+    name, is_cut = _name(os.path.realpath(cwd))
+    there = projects(environ)
+    return next(there.glob(f"{name}-*"), there / name) if is_cut else there / name
+
+
+def _name(folder: str) -> tuple[str, bool]:
+    """Return how the CLI names a folder's transcripts, and whether it puts a hash behind that."""
+    name = re.sub("[^a-zA-Z0-9]", "-", folder)
+    return name[:_NAME], len(name) > _NAME
 
 
 def _paths(folder: str) -> tuple[Iterator[Path], bool]:
     """Find a folder's transcripts, and whether those of others, whose names begin alike, are among them."""
-    name = re.sub("[^a-zA-Z0-9]", "-", folder)
-    is_cut = len(name) > _NAME
-    return projects().glob(f"{name[:_NAME]}-*/*.jsonl" if is_cut else f"{name}/*.jsonl"), is_cut
+    name, is_cut = _name(folder)
+    return projects().glob(f"{name}-*/*.jsonl" if is_cut else f"{name}/*.jsonl"), is_cut
 
 
 def session_paths(cwd: Path | str) -> list[Path]:
