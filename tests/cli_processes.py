@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 
 import rxccsdk
 from rxccsdk.cli import app
+from tests.emulator import Emulator
 
 COMMAND = [sys.executable, "-m", "rxccsdk"]
 ESCAPE = "\x1b"
@@ -86,6 +88,7 @@ class Terminal:
         )  # fmt: skip
         os.close(slave)
         self._read = b""
+        self._screen, self._decoder = Emulator(*size), getincrementaldecoder("utf-8")("replace")
         self._name = name
 
     @property
@@ -99,13 +102,13 @@ class Terminal:
         return _CODES.sub("", self.output).replace("\r", "")
 
     def read_until(self, words: str, seconds: float = 30.0) -> None:
-        """Read until these words came, or the end.
+        """Read until these words were written, or stand on the screen in whatever pieces; or to the end.
 
         Raises:
-            TimeoutError: neither came in time.
+            TimeoutError: none of it came in time.
         """
         deadline = time.monotonic() + seconds
-        while words.encode() not in self._read:
+        while words.encode() not in self._read and words not in self._screen.text():
             if not select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise TimeoutError(f"{words!r} did not come: {self.words[-2000:]}")
             try:
@@ -115,6 +118,7 @@ class Terminal:
             if not piece:
                 return
             self._read += piece
+            self._screen.feed(self._decoder.decode(piece))
 
     def press(self, keys: bytes) -> None:
         """Type on its keyboard."""

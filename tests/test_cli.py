@@ -217,6 +217,12 @@ def test_without_standard_input_and_error_it_works() -> None:
     assert "import asyncio" in done.stdout
 
 
+def test_what_is_painted_in_two_pieces_is_found_on_the_screen() -> None:
+    program = "import sys; sys.stdout.write('Half an\\r\\x1b[7C answer\\r'); sys.stdout.flush(); input()"
+    with terminal(sys.executable, "-c", program) as shown:
+        shown.read_until("Half an answer", 10)
+
+
 def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "rxccsdk", "demo"],
