@@ -63,6 +63,11 @@ class Desk:
         """Whether keys are shown."""
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
+    @property
+    def prompts(self) -> bool:
+        """Whether a shell waits for a command."""
+        return self.echoes and self.screen.text().endswith("\n$")
+
     def resize(self, columns: int, lines: int) -> None:
         """Give the window another size."""
         self.screen.resize(lines, columns)

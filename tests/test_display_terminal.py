@@ -156,7 +156,7 @@ def test_stopped_and_in_the_foreground_again(tmp_path: Path) -> None:
         at.wait(lambda: not at.echoes)
         at.press(CTRL_Z)
         at.see("Stopped")
-        at.wait(lambda: at.echoes)
+        at.wait(lambda: at.prompts)
         assert not at.screen.cursor.hidden
         assert "Before" not in at.screen.text().split("\n"), "the live rows are gone"
         at.press("echo shell\n")
