@@ -76,6 +76,18 @@ async def test_a_client_that_reconnects_in_mid_turn_loses_and_repeats_nothing(re
         assert turn.status == "completed"
 
 
+async def test_a_client_that_has_the_end_is_told_to_ask_no_more(real: Real) -> None:
+    async with real([reply("One.")]) as session:
+        turn = session.stream("go", linger=30)
+        async with serving(app_of(turn)) as address, client(address) as http:
+            found = [event async for event in events(http, "/")]
+            end = found[-1].id
+            assert end == f"{session.session_id}/0/{len(chunks_of(found))}"
+            assert (await http.get("/", headers={"last-event-id": end})).status_code == 204
+            missed = [event async for event in events(http, "/", last=found[-2].id)]
+            assert [(event.name, event.id) for event in missed] == [("end", end)]
+
+
 async def test_signs_of_life_come_while_nothing_else_does(real: Real) -> None:
     go = threading.Event()
     async with real([reply().text("One.").until(go, mid_block=True)]) as session:
@@ -139,7 +151,7 @@ async def test_of_fifty_clients_one_stalls_and_is_dropped_and_the_others_have_it
             async with many, asyncio.timeout(100):
                 last = await asyncio.gather(*(read(place) for place in range(49)))
             chunks = await turn.pipe(ops.to_list())
-            assert set(last) == {f"id: {session.session_id}/0/{len(chunks) - 1}"}
+            assert set(last) == {f"id: {session.session_id}/0/{len(chunks)}"}
 
             await asyncio.sleep(1.5)  # three times its patience, however fast the others were
             data = b""

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from rxccsdk.testing import reply
-from rxccsdk.web import create_app
+from rxccsdk.web import create_app, sse
 from tests.browser import PROGRAM, Browser, Tab, chromium
 from tests.conftest import Real
 from tests.test_asks import QUESTION
@@ -45,6 +49,33 @@ async def opened(browser: Browser, address: str) -> Tab:
     await tab.open(f"{address}/#token={TOKEN}")
     await tab.until("document.readyState === 'complete' && location.hash === ''")
     return tab
+
+
+async def test_an_event_source_has_all_and_stops_at_the_end(browser: Browser, real: Real) -> None:
+    asked = 0
+
+    async def watch(request: Request) -> Response:
+        nonlocal asked
+        asked += 1
+        return sse(turn, request.headers.get("last-event-id"))
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse("<title>mine</title>")
+
+    async with real([reply("One two.")]) as session:
+        turn = session.stream("go", linger=30)
+        app = Starlette(routes=[Route("/events", watch), Route("/", page)])
+        async with serving(app) as address:
+            tab = await browser.tab()
+            await tab.open(address)
+            await tab.until("document.title === 'mine'")
+            await tab.value(
+                "window.text = ''; window.source = new EventSource('/events');"
+                "source.onmessage = event => { text += JSON.parse(event.data).text ?? ''; }; 0"
+            )
+            await tab.until("source.readyState === EventSource.CLOSED")
+            assert await tab.value("text") == "One two."
+    assert asked == 2
 
 
 MARKDOWN = """# A title

@@ -9,6 +9,7 @@ from rxccsdk.chunk_json import to_json
 from rxccsdk.chunks import Chunk
 from rxccsdk.session.since import session_id_of
 from rxccsdk.session.turn import Turn
+from rxccsdk.web.words import event, status_of
 
 _KEPT = 4096  # events that are kept as bytes: whoever is not far behind needs no new ones
 _UNNAMED = "-"  # stands for a session that the CLI has not named yet
@@ -21,6 +22,7 @@ class Events:
         self._session: str | None = None
         self._made: OrderedDict[int, bytes] = OrderedDict()
         self._session_id = session_id_of(turn)
+        self._end: int | None = None  # the place behind the last chunk, once a client was told of it
 
     @staticmethod
     def of(turn: Turn) -> Events:
@@ -35,14 +37,23 @@ class Events:
 
     def of_chunk(self, chunk: Chunk) -> bytes:
         """Return a chunk's event."""
-        event = self._made.get(chunk.seq)
-        if event is None:
+        made = self._made.get(chunk.seq)
+        if made is None:
             cursor = f"{self.session}/{chunk.turn}/{chunk.seq}"
-            event = f"id: {cursor}\ndata: {to_json(chunk)}\n\n".encode()
-            self._made[chunk.seq] = event
+            made = f"id: {cursor}\ndata: {to_json(chunk)}\n\n".encode()
+            self._made[chunk.seq] = made
             if len(self._made) > _KEPT:
                 self._made.popitem(last=False)
-        return event
+        return made
+
+    def of_end(self, turn: Turn, place: int) -> bytes:
+        """Return the last event, whose id says that its client has all."""
+        self._end = place
+        return event("end", status_of(turn), f"{self.session}/{turn.index}/{place}")
+
+    def is_end(self, seq: int | None) -> bool:
+        """Return whether a client that names this place has the last event, too."""
+        return seq is not None and seq == self._end
 
     def seen(self, turn: Turn, last_event_id: str | None) -> int | None:
         """Return the `seq` that an event id stands for; `None` where it is of another turn, or no id."""

@@ -13,7 +13,6 @@ from starlette.types import Message, Receive, Scope, Send
 from rxccsdk.session.since import batches, check_log
 from rxccsdk.session.turn import Turn
 from rxccsdk.web.feed import Events
-from rxccsdk.web.words import event, status_of
 
 HEARTBEAT = 15.0
 PATIENCE = 30.0
@@ -31,8 +30,9 @@ def sse(
 
     An event's data is `to_json(chunk)`, its id `session/turn/seq`. A client that reconnects says the last id
     it has (browsers do so by themselves, in `Last-Event-ID`) and gets what comes after it. The last event is
-    named `end`; its data has the turn's `status` and `error`. A client that takes nothing for longer than
-    `patience` is dropped; it may come back by its id, and neither the turn nor another client waits for it.
+    named `end`; its data has the turn's `status` and `error`. Whoever comes back with its id gets 204, at
+    which an `EventSource` asks no more. A client that takes nothing for longer than `patience` is dropped; it
+    may come back by its id, and neither the turn nor another client waits for it.
 
     Subscribing is what the client does: when the last one leaves, the turn is interrupted after its `linger`.
 
@@ -50,17 +50,21 @@ def sse(
             return sse(turns[request.path_params["name"]], request.headers.get("last-event-id"))
     """
     check_log(turn)
-    seen = Events.of(turn).seen(turn, last_event_id)
+    events = Events.of(turn)
+    seen = events.seen(turn, last_event_id)
+    if events.is_end(seen):
+        return Response(status_code=204)
     return EventStream(events_of(turn, -1 if seen is None else seen), heartbeat, patience)
 
 
 async def events_of(turn: Turn, seq: int) -> AsyncGenerator[bytes, None]:
     """Yield the events of a turn after one, as many at a time as are there, and its end."""
-    events = Events.of(turn)
+    events, place = Events.of(turn), seq
     async with aclosing(batches(turn, seq)) as found:
         async for chunks in found:
             yield b"".join(map(events.of_chunk, chunks))
-    yield event("end", status_of(turn))
+            place = chunks[-1].seq
+    yield events.of_end(turn, place + 1)
 
 
 class EventStream(EventSourceResponse):

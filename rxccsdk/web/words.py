@@ -10,9 +10,10 @@ from rxccsdk.chunks import Chunk
 from rxccsdk.session.turn import Turn
 
 
-def event(name: str, data: dict[str, Any]) -> bytes:
-    """Return an event without an id: whoever reconnects gets it again."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+def event(name: str, data: dict[str, Any], id: str | None = None) -> bytes:
+    """Return an event. One without an id comes again to whoever reconnects."""
+    cursor = f"id: {id}\n" if id is not None else ""
+    return f"{cursor}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def status_of(turn: Turn) -> dict[str, Any]:
