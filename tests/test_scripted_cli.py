@@ -74,6 +74,26 @@ async def test_a_cli_that_is_gone_before_the_sdk_says_a_word(
     assert "no config for you" in str(caught.value)
 
 
+async def test_a_cli_that_is_gone_before_the_loop_has_started_it(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine its end is told before the call that started it returns."""
+    loop = asyncio.get_running_loop()
+    start = loop.subprocess_exec
+
+    async def late(*args: Any, **kwargs: Any) -> Any:
+        transport, protocol = await start(*args, **kwargs)
+        await protocol._exited.wait()
+        return transport, protocol
+
+    monkeypatch.setattr(loop, "subprocess_exec", late)
+    session = scripted(on_start=steps().stderr("no config for you\n").exit(3), answer_initialize=False)
+    with pytest.raises(SessionCrashedError, match="before it was ready") as caught:
+        await asyncio.wait_for(session.open(), 10)
+    assert caught.value.exit_code == 3
+    assert "no config for you" in str(caught.value)
+
+
 async def test_a_cli_that_says_why_it_will_not_start_is_quoted(scripted: Scripted) -> None:
     words = "No conversation found with session ID: 123"
     frame = result_frame(subtype="error_during_execution", is_error=True, errors=[words])

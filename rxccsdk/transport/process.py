@@ -89,7 +89,7 @@ class CliProcess(asyncio.SubprocessProtocol):
         options: dict[str, Any] = {} if user is None else {"user": user}
         env = {**env, MARK: self._mark}
         try:
-            self._transport, _ = await loop.subprocess_exec(
+            transport, _ = await loop.subprocess_exec(
                 lambda: self, *argv, cwd=cwd, env=env, start_new_session=True, **options
             )
         except FileNotFoundError as error:
@@ -103,7 +103,7 @@ class CliProcess(asyncio.SubprocessProtocol):
             ) from error
 
         if not self._survive:
-            guardian.watch(self._transport.get_pid(), self._mark)
+            guardian.watch(transport.get_pid(), self._mark)
 
     @property
     def pid(self) -> int | None:
@@ -138,6 +138,10 @@ class CliProcess(asyncio.SubprocessProtocol):
         await asyncio.shield(self._ending)
 
     # -- asyncio.SubprocessProtocol -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Its end may be told before `start` goes on.
+        self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         data = cast(bytes, data)
