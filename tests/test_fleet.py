@@ -420,6 +420,23 @@ async def test_a_redis_that_is_not_there_fails_the_turn() -> None:
         await Worker("redis://:secret@127.0.0.1:1", lease=0.1).run()
 
 
+async def test_a_fleet_that_another_loop_has_used_is_refused(redis_server: RedisServer) -> None:
+    """What waited for an answer on a connection of the other loop waited for ever."""
+    fleet = Fleet(redis_server.url)
+
+    async def ask_and_close() -> None:
+        await fleet.submit("there")
+        await fleet.aclose()
+
+    await asyncio.to_thread(asyncio.run, ask_and_close())
+    async with asyncio.timeout(10):
+        with pytest.raises(LogError, match="a Fleet, or a log, for each loop"):
+            await fleet.turn("x")
+        with pytest.raises(RxccError, match="for each loop"):
+            await collect(fleet.stream("here"))
+        await fleet.aclose()
+
+
 async def test_a_prompt_that_redis_has_lost_fails(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

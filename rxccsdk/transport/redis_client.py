@@ -45,6 +45,7 @@ class PatientRedis:
     def __init__(self, url: str, patience: float = 30.0) -> None:
         self.patience = patience
         self.where = url.rpartition("@")[2]  # without the password
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose the connections are
         self._redis = Redis.from_url(
             url,
             # Else those of more than 100 sessions who ask at once find Redis out of reach.
@@ -59,10 +60,16 @@ class PatientRedis:
         """Return what the command gives.
 
         Raises:
-            LogError: Redis was not there for too long.
+            LogError: Redis was not there for too long, or another event loop has used this client before.
             RedisError: it refuses the command.
         """
         loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise LogError(
+                f"Redis at {self.where} was asked from another event loop before, to which the connections "
+                "belong: make a Fleet, or a log, for each loop."
+            )
         begun, wait = loop.time(), _FIRST
         while True:
             try:
@@ -96,6 +103,8 @@ class PatientRedis:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._loop is not None and self._loop.is_closed():
+            return  # they went with it
         try:
             await self._redis.aclose()
         except (RedisError, OSError):
