@@ -82,7 +82,7 @@ async def test_a_client_that_has_the_end_is_told_to_ask_no_more(real: Real) -> N
         async with serving(app_of(turn)) as address, client(address) as http:
             found = [event async for event in events(http, "/")]
             end = found[-1].id
-            assert end == f"{session.session_id}/0/{len(chunks_of(found))}"
+            assert end == f"{session.session_id}/0/end"
             assert (await http.get("/", headers={"last-event-id": end})).status_code == 204
             missed = [event async for event in events(http, "/", last=found[-2].id)]
             assert [(event.name, event.id) for event in missed] == [("end", end)]
@@ -151,7 +151,7 @@ async def test_of_fifty_clients_one_stalls_and_is_dropped_and_the_others_have_it
             async with many, asyncio.timeout(100):
                 last = await asyncio.gather(*(read(place) for place in range(49)))
             chunks = await turn.pipe(ops.to_list())
-            assert set(last) == {f"id: {session.session_id}/0/{len(chunks)}"}
+            assert set(last) == {f"id: {session.session_id}/0/end"}
 
             await asyncio.sleep(1.5)  # three times its patience, however fast the others were
             data = b""
@@ -202,6 +202,7 @@ async def test_a_prompt_is_asked_answered_and_two_watchers_see_the_same(real: Re
         middle = [event for event in chunks_of(one) if event.data["turn"] == 1][1]
         rest = await watch(middle.id)
         assert chunks_of(rest) == chunks_of(one)[chunks_of(one).index(middle) + 1 :]
+        assert chunks_of(await watch("another/0/end"))[0] == chunks_of(one)[0]
         turns = (await http.get("/turns")).json()
         assert [(turn["number"], turn["status"]) for turn in turns] == [(0, "completed"), (1, "completed")]
 

@@ -13,6 +13,9 @@ from rxccsdk.web.words import event, status_of
 
 _KEPT = 4096  # events that are kept as bytes: whoever is not far behind needs no new ones
 _UNNAMED = "-"  # stands for a session that the CLI has not named yet
+_END = "end"
+
+_ALL = 1 << 40  # the `seq` of a client that has the turn's end, too
 
 
 class Events:
@@ -22,7 +25,6 @@ class Events:
         self._session: str | None = None
         self._made: OrderedDict[int, bytes] = OrderedDict()
         self._session_id = session_id_of(turn)
-        self._end: int | None = None  # the place behind the last chunk, once a client was told of it
 
     @staticmethod
     def of(turn: Turn) -> Events:
@@ -46,14 +48,21 @@ class Events:
                 self._made.popitem(last=False)
         return made
 
-    def of_end(self, turn: Turn, place: int) -> bytes:
+    def of_end(self, turn: Turn) -> bytes:
         """Return the last event, whose id says that its client has all."""
-        self._end = place
-        return event("end", status_of(turn), f"{self.session}/{turn.index}/{place}")
+        return event("end", status_of(turn), f"{self.session}/{turn.index}/{_END}")
 
-    def is_end(self, seq: int | None) -> bool:
-        """Return whether a client that names this place has the last event, too."""
-        return seq is not None and seq == self._end
+    def may_be_of(self, last_event_id: str | None) -> bool:
+        """Return whether only the session's name, which is not known yet, can say of which turn an id is."""
+        return last_event_id is not None and self.session == _UNNAMED
+
+    def has_all(self, turn: Turn, last_event_id: str | None) -> bool:
+        """Return whether a client has the turn's end, too.
+
+        Where the session's name is not known yet, its being asked for here says that the id is of this turn.
+        """
+        is_end = last_event_id is not None and last_event_id.endswith(f"/{_END}")
+        return is_end and (self.session == _UNNAMED or self.seen(turn, last_event_id) == _ALL)
 
     def seen(self, turn: Turn, last_event_id: str | None) -> int | None:
         """Return the `seq` that an event id stands for; `None` where it is of another turn, or no id."""
@@ -61,6 +70,8 @@ class Events:
         index, _, seq = place.partition("/")
         if session not in (self.session, _UNNAMED) or index != str(turn.index):
             return None
+        if seq == _END:
+            return _ALL
         return int(seq) if seq.isascii() and seq.isdigit() and len(seq) < 10 else None
 
 

@@ -51,20 +51,34 @@ def sse(
     """
     check_log(turn)
     events = Events.of(turn)
-    seen = events.seen(turn, last_event_id)
-    if events.is_end(seen):
+    if events.has_all(turn, last_event_id):
         return Response(status_code=204)
+    seen = events.seen(turn, last_event_id)
+    if seen is None and events.may_be_of(last_event_id):
+        return EventStream(_once_named(turn, last_event_id), heartbeat, patience)
     return EventStream(events_of(turn, -1 if seen is None else seen), heartbeat, patience)
 
 
 async def events_of(turn: Turn, seq: int) -> AsyncGenerator[bytes, None]:
     """Yield the events of a turn after one, as many at a time as are there, and its end."""
-    events, place = Events.of(turn), seq
+    events = Events.of(turn)
     async with aclosing(batches(turn, seq)) as found:
         async for chunks in found:
             yield b"".join(map(events.of_chunk, chunks))
-            place = chunks[-1].seq
-    yield events.of_end(turn, place + 1)
+    yield events.of_end(turn)
+
+
+async def _once_named(turn: Turn, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
+    """Yield the events after an id of a session whose name is not known before the turn has begun."""
+    events = Events.of(turn)
+    async with aclosing(batches(turn)) as held:  # to the end: leaving could interrupt the turn
+        async for _ in held:
+            if not events.may_be_of(last_event_id):
+                break
+        seen = events.seen(turn, last_event_id)
+        async with aclosing(events_of(turn, -1 if seen is None else seen)) as found:
+            async for piece in found:
+                yield piece
 
 
 class EventStream(EventSourceResponse):
