@@ -22,7 +22,7 @@ def serve(
     web: Annotated[bool, typer.Option("--web", help="Serve a page for browsers.")] = False,
     redis: Annotated[
         str | None,
-        typer.Option(metavar="URL", envvar=_REDIS, help="Answer the prompts of the fleet at this Redis."),
+        typer.Option(metavar="URL", help=f"Answer the prompts of the fleet at this Redis; or ${_REDIS}."),
     ] = None,
     at_once: Annotated[
         int,
@@ -93,7 +93,8 @@ def serve(
     from rxccsdk.cli.working import work
     from rxccsdk.session.options import SessionOptions
 
-    if not web and redis is None:
+    url = redis or os.environ.get(_REDIS)  # typer 0.26 hands no variable on that click 8.5 has read
+    if not web and url is None:
         raise typer.BadParameter("say what to serve: --web, or --redis URL.")
     if resume is not None and not web:
         raise typer.BadParameter("--resume goes with --web: each prompt of a fleet names its own session.")
@@ -111,8 +112,8 @@ def serve(
         options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         if web:
             return _serve(SessionOptions(**options, ask="stream", tool_output=0.5), host, port, linger)
-        assert redis is not None
-        return work(redis, at_once, lease, SessionOptions(**options))
+        assert url is not None
+        return work(url, at_once, lease, SessionOptions(**options))
 
     finish(start)
 
