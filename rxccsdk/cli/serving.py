@@ -93,7 +93,7 @@ def serve(
     from rxccsdk.cli.working import work
     from rxccsdk.session.options import SessionOptions
 
-    url = redis or os.environ.get(_REDIS)  # typer 0.26 hands no variable on that click 8.5 has read
+    url = redis or os.environ.get(_REDIS)  # not `envvar=`: typer 0.26 reads none with click 8.5
     if not web and url is None:
         raise typer.BadParameter("say what to serve: --web, or --redis URL.")
     if resume is not None and not web:
