@@ -560,12 +560,15 @@ async def test_a_recorded_session_replays_the_same(scripted: Any, tmp_path: Path
     assert replay.response.content == crashing.response.content
 
 
-async def test_a_recorded_interrupt_replays_as_interrupted(scripted: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_a_recorded_interrupt_replays_as_interrupted(
+    scripted: Any, tmp_path: Path, obeys: bool
+) -> None:
     path = tmp_path / "recorded.jsonl"
     session: ClaudeSession = scripted(
         steps(*text_turn("word " * 5, pieces=5)[:6]).silence(),
-        on_interrupt=interrupted(),
-        session={"record": path},
+        on_interrupt=interrupted() if obeys else steps().silence(),
+        session={"record": path, "interrupt_timeout": 10.0 if obeys else 0.2},
     )
     async with session:
         turn = session.stream("?")
@@ -577,7 +580,8 @@ async def test_a_recorded_interrupt_replays_as_interrupted(scripted: Any, tmp_pa
     async with ClaudeSession.replay(path, speed=INF) as again:
         replay = again.stream("?")
         again_chunks, replayed = [timeless(chunk) for chunk in await collect(replay)], replay.response
-    assert (replayed.content, replayed.error_kind) == (turn.response.content, "interrupted")
+    assert (replayed.content, replayed.error) == (turn.response.content, turn.response.error)
+    assert (replay.status, replayed.error_kind) == ("interrupted", "interrupted")
     assert again_chunks == [timeless(chunk) for chunk in await collect(turn)]
 
 

@@ -15,7 +15,16 @@ from msgspec import structs
 from rxccsdk.chunk_json import from_json, to_json
 from rxccsdk.chunks import Chunk, NoticeChunk, ResultChunk, TextChunk, UnknownChunk
 from rxccsdk.wire.connection import Connection
-from rxccsdk.wire.events import ControlAnswer, Defect, Event, NewSessionId, SdkFrame, TurnEnded, TurnStarted
+from rxccsdk.wire.events import (
+    ControlAnswer,
+    Defect,
+    Event,
+    NewSessionId,
+    SdkFrame,
+    TurnEnded,
+    TurnInterrupted,
+    TurnStarted,
+)
 from tests.wire_traces import LOGS, line_of
 
 RESULT = {"type": "result", "subtype": "success", "result": "Hi!", "session_id": "s", "is_error": False}
@@ -129,7 +138,8 @@ def test_a_notice_of_our_own_is_numbered_after_what_came() -> None:
     connection.prompt("go", now=11.0)
     events = receive(connection, INIT, begun(), block(0), delta("a"), now=12.0)
     last = max(event.seq for event in events if isinstance(event, Chunk))
-    (notice,) = connection.put(connection.notice("stalled", "30 s without a frame"), 42.0)
+    why, notice = connection.put(connection.notice("limit", "30 s without a frame"), 42.0)
+    assert why == TurnInterrupted()
     assert isinstance(notice, NoticeChunk)
     assert (notice.turn, notice.seq, notice.at) == (0, last + 1, 31.0)
 

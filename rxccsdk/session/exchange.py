@@ -27,6 +27,7 @@ from rxccsdk.wire.events import (
     PromptSettled,
     SdkFrame,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
 )
 from rxccsdk.wire.steering import Message
@@ -34,6 +35,7 @@ from rxccsdk.wire.steering import Message
 _log = logging.getLogger("rxccsdk")
 
 _CLOSED = "The session was closed before this prompt was sent."
+_DEAF = "The CLI did not answer the interrupt and was ended."
 
 
 class Exchange:
@@ -240,9 +242,8 @@ class Exchange:
     def _note(self, event: Event) -> None:
         if isinstance(event, TurnEnded):
             self._end_turn(event)
-        elif isinstance(event, TurnStarted):
-            if self._interruption.is_under_way:
-                self._interruption.write()  # the first one came while the prompt still waited
+        elif isinstance(event, TurnStarted | TurnInterrupted):
+            self._interruption.see(event)
         elif isinstance(event, SdkFrame):
             self._transport.hand_to_sdk(event.frame)
         elif isinstance(event, ControlAnswer | PromptSettled):
@@ -328,12 +329,11 @@ class Exchange:
         turn, self._running = self._running, None
         interrupted = self._interruption.end()
         crash = SessionCrashedError(exit.describe(), exit_code=exit.code, stderr=exit.stderr)
-        if turn is not None:
-            if interrupted:
-                words = "The CLI did not answer the interrupt and was ended."
-                turn._finish("interrupted", because=("interrupted", words))
-            else:
-                turn._finish("failed", error=crash, because=(exit.kind, exit.describe()))
+        if turn is not None and interrupted:
+            why = exit.describe() if exit.kind == "connection" else _DEAF
+            turn._finish("interrupted", because=("interrupted", why))
+        elif turn is not None:
+            turn._finish("failed", error=crash, because=(exit.kind, exit.describe()))
         while self._queue:
             self._fail_unsent(self._queue.popleft(), exit)
         # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rxccsdk.errors import SessionClosedError
 from rxccsdk.transport import Transport
+from rxccsdk.wire.events import TurnInterrupted, TurnStarted
 
 
 class Interruption:
@@ -18,6 +19,7 @@ class Interruption:
 
     def __init__(self, seconds: float) -> None:
         self.is_under_way = False
+        self._is_seen = False  # by everybody who reads the stream, or its recording
         self._seconds = seconds
         self._transport: Transport
         self._request: Callable[[], bytes]
@@ -41,13 +43,20 @@ class Interruption:
         except SessionClosedError:
             pass  # its end, which is due, will say so
 
+    def see(self, event: TurnStarted | TurnInterrupted) -> None:
+        """Take from the stream that it is interrupted; say it again to a CLI that had not begun yet."""
+        if isinstance(event, TurnInterrupted):
+            self._is_seen = True
+        elif self.is_under_way:
+            self.write()
+
     def end(self) -> bool:
-        """Note that the turn is over; return whether it was being interrupted."""
+        """Note that the turn is over; return whether the stream says that it was interrupted."""
         if self._escalation is not None:
             self._escalation.cancel()
             self._escalation = None
-        was_under_way, self.is_under_way = self.is_under_way, False
-        return was_under_way
+        was_seen, self._is_seen, self.is_under_way = self._is_seen, False, False
+        return was_seen
 
     def terminate(self) -> None:
         """End the CLI although it does not answer."""

@@ -22,6 +22,7 @@ from rxccsdk.wire.events import (
     NewSessionId,
     SdkFrame,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
 )
 from rxccsdk.wire.frames import LineFramer, decode, decode_delta, new_session_id, to_line
@@ -172,7 +173,7 @@ class Connection:
         return message_id, to_line(own), prompt_line(text, message_id)
 
     def notice(self, kind: str, detail: str) -> bytes:
-        """Return a line to `put` that makes a `NoticeChunk` in the running turn."""
+        """Return a line to `put` where the running turn is interrupted: its `NoticeChunk` says why."""
         return to_line({"type": OWN_NOTICE, "kind": kind, "detail": detail})
 
     def put(self, line: bytes, now: float = 0.0) -> list[Event]:
@@ -305,7 +306,8 @@ class Connection:
             events += self._dialogue.steer(frame, now)
             return
         if frame.get("type") == OWN_NOTICE:
-            events.append(self._notice(str(frame.get("kind")), str(frame.get("detail")), now))
+            notice = self._notice(str(frame.get("kind")), str(frame.get("detail")), now)
+            events += [TurnInterrupted(), notice]
             return
         router, running, steers = self._router, self._router.turn, self._dialogue.steers
         had_started = router.started

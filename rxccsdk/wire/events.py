@@ -31,6 +31,11 @@ class TurnStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnInterrupted:
+    """The running turn was interrupted: that is why it ends, even where the CLI does not say so."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The running turn is over; no chunk of it follows.
 
@@ -92,4 +97,5 @@ class Defect:
     error: Exception
 
 
-Event = Chunk | TurnStarted | TurnEnded | PromptSettled | ControlAnswer | SdkFrame | NewSessionId | Defect
+_Turn = TurnStarted | TurnInterrupted | TurnEnded
+Event = Chunk | _Turn | PromptSettled | ControlAnswer | SdkFrame | NewSessionId | Defect
