@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ from rxccsdk import (
 )
 from rxccsdk import operators as cc
 from rxccsdk.fleet import EntryId, Fleet, LogError, PatientRedis, Worker
-from rxccsdk.fleet.dispatch import Dispatch
+from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
+from rxccsdk.fleet.names import PROMPTS, WORKERS
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.session.since import batches
 from rxccsdk.testing import ScriptedCli, interrupted, reply, steps, text_turn
@@ -188,6 +190,26 @@ async def test_it_is_interrupted_from_anywhere(
         assert [chunk.kind for chunk in await own if isinstance(chunk, NoticeChunk)] == ["interrupt"]
 
 
+async def test_a_cli_that_does_not_answer_an_interrupt_is_the_same_to_all(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(long_turn(), on_interrupt=steps().silence()).options
+    limits = SessionOptions(interrupt_timeout=0.2)
+    async with a_fleet(redis_server, options) as fleet:
+        turn = fleet.stream("hi", limits)
+        own = asyncio.ensure_future(collect(turn))
+        await begun(turn)
+        other = await fleet.turn(str(turn.uuid))
+        watching = asyncio.ensure_future(collect(other))
+        await begun(other)
+        await turn.interrupt()
+        late = await fleet.turn(str(turn.uuid))
+        assert await own == await watching == await collect(late)
+        for it in (turn, other, late):
+            assert it.status == "interrupted"
+            assert it.response.error == "The CLI did not answer the interrupt and was ended."
+
+
 async def test_leaving_stops_it_and_an_onlooker_does_not(
     redis_server: RedisServer, scripted: Scripted
 ) -> None:
@@ -253,6 +275,91 @@ async def test_what_was_given_in_is_answered_though_nobody_watches(
     async with a_fleet(redis_server, scripted().options) as fleet:
         assert (await (await fleet.turn(job)).pipe(cc.to_response())).content == "ok"
     assert sent(scripted.cli) == ["hi"]
+
+
+# -- a machine that is lost -------------------------------------------------------------------------------
+
+
+async def lose_one(redis: Redis, dispatch: Dispatch, lease: float, idle: float) -> None:
+    """Be a machine that has begun a prompt, and has given no sign for so many seconds."""
+    taken: list[Taken] = []
+    while not taken:
+        taken = await dispatch.take("lost", 1)
+    header = {"rxccsdk_cassette": 1, "sdk": "claude-agent-sdk", "entry": taken[0].entry, "lease": lease}
+    await dispatch.log.append(taken[0].job, BEGIN, json.dumps(header).encode() + b"\n")
+    await redis.xclaim(PROMPTS, WORKERS, "lost", 0, [taken[0].entry], idle=int(idle * 1000))
+
+
+@pytest.mark.parametrize("who", ["its owner", "who gave it in", "another"])
+async def test_whoever_reads_a_turn_ends_it_after_two_leases(redis_server: RedisServer, who: str) -> None:
+    async with (
+        raw(redis_server) as (redis, dispatch),
+        Fleet(redis_server.url) as fleet,
+        Fleet(redis_server.url) as elsewhere,
+        asyncio.timeout(30),
+    ):
+        if who == "its owner":
+            turn = fleet.stream("hi")
+        else:
+            turn = await (fleet if who == "who gave it in" else elsewhere).turn(await fleet.submit("hi"))
+        reading = asyncio.ensure_future(collect(turn))
+        await lose_one(redis, dispatch, lease=0.5, idle=0.0)
+        with pytest.raises(SessionCrashedError, match=r"no sign for more than 0\.5 s.*Ask again"):
+            await reading
+    assert (turn.response.error_kind, turn.response.retryable) == ("connection", True)
+
+
+async def test_what_was_given_back_and_begun_by_a_lost_machine_ends(redis_server: RedisServer) -> None:
+    """It stands in the stream by another entry than the one it was given in by."""
+    async with raw(redis_server) as (redis, dispatch), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
+        turn = fleet.stream("hi")
+        reading = asyncio.ensure_future(collect(turn))
+        taken: list[Taken] = []
+        while not taken:
+            taken = await dispatch.take("slow", 1)
+        await dispatch.give_back(taken[0])
+        await lose_one(redis, dispatch, lease=0.5, idle=0.0)
+        with pytest.raises(SessionCrashedError, match="no sign"):
+            await reading
+
+
+@pytest.mark.parametrize("who", ["its owner", "another", "another that has not read it"])
+async def test_an_interrupt_does_not_wait_for_a_machine_that_is_lost(
+    redis_server: RedisServer, who: str
+) -> None:
+    async with raw(redis_server) as (redis, dispatch), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
+        turn = fleet.stream("hi", on_dispose="finish")
+        own = asyncio.ensure_future(collect(turn))
+        await lose_one(redis, dispatch, lease=60.0, idle=61.0)
+        other = turn if who == "its owner" else await fleet.turn(str(turn.uuid))
+        if who == "another":
+            other.subscribe(None, lambda error: None)
+        await other.interrupt()
+        assert other.response.error_kind == "connection"
+        assert str(other.response.error).startswith("The machine that had the prompt gave no sign")
+        with pytest.raises(SessionCrashedError, match="no sign"):
+            await own
+
+
+async def test_a_turn_that_was_forgotten_before_it_was_read_ends(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
+    async with raw(redis_server) as (redis, _), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
+        turn = await fleet.turn(await fleet.submit("hi"))
+        await redis.flushall()
+        with pytest.raises(SessionCrashedError, match="forgotten"):
+            await collect(turn)
+
+
+@asynccontextmanager
+async def raw(server: RedisServer) -> AsyncIterator[tuple[Redis, Dispatch]]:
+    dispatch = Dispatch(PatientRedis(server.url, 5))
+    try:
+        async with Redis.from_url(server.url) as redis:
+            yield redis, dispatch
+    finally:
+        await dispatch.aclose()
 
 
 # -- a conversation ---------------------------------------------------------------------------------------

@@ -80,6 +80,21 @@ async def test_a_turn_whose_worker_is_killed_fails_with_its_partial(ground: Grou
     assert await end(ground, job) == "failed"
 
 
+@pytest.mark.parametrize("when", ["watched before", "comes later"])
+async def test_whoever_reads_a_turn_ends_it_where_no_machine_is_there_to(ground: Ground, when: str) -> None:
+    """Also where who asked is gone, or never watched."""
+    worker, asker, job = await begin(ground, ground.cli(LONG))
+    other = await ground.front()
+    if when == "watched before":
+        await ground.seen(ground.watch(other, job), 10)
+    await asker.kill()
+    await worker.kill()
+    if when == "comes later":
+        await ground.no_cli_left()
+        ground.watch(other, job)
+    assert await end(ground, job) == "failed"
+
+
 async def test_what_nobody_was_there_to_end_the_next_worker_ends(ground: Ground) -> None:
     cli = ground.cli(LONG)
     worker, front, job = await begin(ground, cli)

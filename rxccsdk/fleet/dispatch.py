@@ -44,6 +44,12 @@ end
 """Forgets a machine that has nothing: what is pending for one that is deleted is nobody's ever after."""
 
 
+def lost(lease: float) -> Exit:
+    """Return how a turn ends whose machine gave no sign for longer than its lease, in seconds."""
+    words = f"The machine that had the prompt gave no sign for more than {lease:g} s: it is lost."
+    return Exit(f"{words} Ask again; resume=session_id goes on where it was.", kind="connection")
+
+
 class Taken(NamedTuple):
     """A prompt that was given to a machine: its entry in the stream, and its id."""
 

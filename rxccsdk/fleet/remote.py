@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import RxccError
-from rxccsdk.fleet.dispatch import END, KEEP, Dispatch
+from rxccsdk.fleet.dispatch import END, KEEP, Dispatch, lost
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.transport import Exit, Lost, Receive
 from rxccsdk.transport.cassette import read_line
@@ -24,12 +24,12 @@ from rxccsdk.wire.system import OWN_NOTICE
 _log = logging.getLogger("rxccsdk")
 
 _LOOK = 5.0  # seconds between two looks at a prompt that waits
+_SOON = 1.0  # seconds between two looks at a turn that is to stop
 _GRACE = 5.0  # seconds for what is still to be said when nobody listens any more
 _LEFT = "Here nobody reads it any more; the turn goes on."
-_SILENT = "The machine that had the prompt gave no sign for {:.0f} s."
-_FORGOTTEN = "Redis has forgotten the prompt: it was restarted without what it had, or emptied."
+_FORGOTTEN = "Redis has forgotten the prompt: it was over long ago, or Redis was emptied or restarted."
 _CUT = "The turn's log ends without its result."
-_DEAF = "No machine obeyed the interrupt."
+_DEAF = "The machine that has the prompt did not obey the interrupt."
 
 
 class RemoteTransport:
@@ -64,7 +64,9 @@ class RemoteTransport:
         self._is_owner = is_owner
         self._is_sent = False
         self._has_begun = False
+        self._entry = ""  # by which a machine has the prompt, once it has begun
         self._lease = 0.0  # seconds after which a machine that gives no sign is lost
+        self._is_to_stop = asyncio.Event()
         self._zero: float | None = None  # when the prompt was written, in the log's time
         self._now = 0.0
         self._receive: Receive
@@ -110,7 +112,7 @@ class RemoteTransport:
 
     async def terminate(self) -> None:
         """End the turn although its machine does not."""
-        await self._end(Exit(_DEAF))
+        await self._end(Exit(_DEAF, kind="connection"))
 
     async def close(self) -> None:
         """Say what is still to be said, and read no more."""
@@ -136,35 +138,50 @@ class RemoteTransport:
 
     async def _say_now(self, line: bytes) -> None:
         """Say it to the machine; an interrupt that comes before there is one takes the prompt back."""
-        if not self._has_begun and (decode(line) or {}).get("type") == OWN_NOTICE:
+        is_interrupt = (decode(line) or {}).get("type") == OWN_NOTICE
+        if is_interrupt and not self._has_begun:
             state = {"type": "command_lifecycle", "command_uuid": self._job, "state": "cancelled"}
             lines = b'{"t":0,"out":{"type":"user"}}\n'
             lines += b"".join(b'{"t":0,"in":%s}\n' % it.strip() for it in (line, to_line(state)))
             if await self._dispatch.withdraw(self._job, lines, KEEP):
                 return
         await self._dispatch.say(self._job, line)
+        if is_interrupt:
+            self._is_to_stop.set()
 
     async def _send(self) -> None:
         """Send the prompt, then what is to be said, in order."""
         try:
             if self._is_owner and self.spec is not None:
-                entry = await self._dispatch.submit(self._job, self.spec.model_dump_json())
-                self._tasks.append(asyncio.get_running_loop().create_task(self._watch(entry)))
+                await self._dispatch.submit(self._job, self.spec.model_dump_json())
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
             while (say := await self._words.get()) is not None:
                 await say()
         except Exception as error:
             self._fail(error)
 
-    async def _watch(self, entry: str) -> None:
-        """End the turn when its machine is gone, and no other one is there to say so."""
+    async def _watch(self) -> None:
+        """End the turn when its machine is gone, and no other one is there to say so.
+
+        Another machine does after one lease. Who reads leaves it a second one, unless the turn is to stop.
+        """
         while not self._is_lost:
-            await asyncio.sleep(self._lease or _LOOK)
+            await self._until_next_look()
+            leases = 1 if self._is_to_stop.is_set() else 2
             with suppress(RxccError, RedisError):  # whoever reads says so
                 if await self._dispatch.is_forgotten(self._job):
                     self._lose(Exit(_FORGOTTEN, kind="connection"))
-                elif self._lease and (idle := await self._dispatch.idle(entry)) > 2 * self._lease:
-                    await self._end(Exit(_SILENT.format(idle), kind="connection"))
+                elif self._entry and await self._dispatch.idle(self._entry) > leases * self._lease:
+                    await self._end(lost(self._lease))
                     return
+
+    async def _until_next_look(self) -> None:
+        if self._is_to_stop.is_set():
+            await asyncio.sleep(_SOON)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lease / 2 or _LOOK):
+                await self._is_to_stop.wait()
 
     async def _end(self, exit: Exit) -> None:
         try:
@@ -208,7 +225,8 @@ class RemoteTransport:
     def _take_header(self, text: bytes) -> None:
         header = decode(text) or {}
         if "rxccsdk_cassette" in header:
-            self.backend, self._lease = str(header.get("sdk")), float(header.get("lease") or 0.0)
+            self.backend = str(header.get("sdk"))
+            self._entry, self._lease = str(header.get("entry") or ""), float(header.get("lease") or 0.0)
 
     def _take_sent(self, time: float, line: bytes, lines: list[tuple[float, bytes]]) -> None:
         """Take what was written to the CLI: the prompt begins the turn, an answer stands in it."""

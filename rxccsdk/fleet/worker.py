@@ -13,10 +13,9 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from rxccsdk.errors import RxccError
-from rxccsdk.fleet.dispatch import KEEP, Dispatch
+from rxccsdk.fleet.dispatch import KEEP, Dispatch, lost
 from rxccsdk.fleet.job import Job
 from rxccsdk.session.options import SessionOptions
-from rxccsdk.transport import Exit
 from rxccsdk.transport.redis_client import PatientRedis
 from rxccsdk.transport.turn_log import LogError
 
@@ -151,8 +150,7 @@ class Worker:
             if not await self._dispatch.has_begun(taken.job):
                 await self._dispatch.give_back(taken)
                 continue
-            words = f"The machine that had the prompt gave no sign for {self._lease:g} s."
-            await self._dispatch.end(taken.job, Exit(words, kind="connection"), self._keep)
+            await self._dispatch.end(taken.job, lost(self._lease), self._keep)
             await self._dispatch.done(taken.entry)
         await self._dispatch.sweep(max(_GONE * self._lease, _LEAST))
 
