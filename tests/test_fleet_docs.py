@@ -11,11 +11,18 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
+from rxccsdk.fleet import Fleet
 from rxccsdk.testing import LoopbackApi, bundled_cli, clean_environment, reply
+from tests.conftest import Scripted
 from tests.redis_server import RedisServer
+from tests.test_fleet import working
+from tests.web_server import client, events, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "fleet.md"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
@@ -58,7 +65,7 @@ def run(snippet: str, url: str) -> str:
 
 
 def test_what_it_shows_runs(redis_server: RedisServer, tmp_path: Path) -> None:
-    ask, watch, _ = SNIPPETS
+    ask, watch, _, _ = SNIPPETS
     # The turn that is watched is over: it cannot be steered.
     lines = "".join(line for line in watch.splitlines(keepends=True) if "turn.steer" not in line)
     api = LoopbackApi(lambda request: reply("An answer in a few words."))
@@ -71,9 +78,27 @@ def test_what_it_shows_runs(redis_server: RedisServer, tmp_path: Path) -> None:
     assert sorted(shown.splitlines()[-2:])[-1].endswith("An answer in a few words.")
 
 
+async def test_the_snippet_for_the_web_serves_a_turn_that_was_asked_elsewhere(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    async with Fleet(redis_server.url) as fleet:
+        names: dict[str, Any] = {"fleet": fleet}
+        exec(SNIPPETS[2], names)
+        app = Starlette(routes=[Route("/{id}", names["events"])])
+        async with (
+            working(redis_server.url, scripted().options),
+            serving(app) as address,
+            client(address) as http,
+        ):
+            found = [event async for event in events(http, f"/{await fleet.submit('hi')}")]
+            refused = await http.get("/nothing")
+    assert (found[-1].name, found[-1].data["status"]) == ("end", "completed")
+    assert (refused.status_code, "knows no turn 'nothing'" in refused.text) == (404, True)
+
+
 def test_the_snippet_for_a_worker_is_typed_code() -> None:
-    assert "await Worker(" in SNIPPETS[2]
-    compile(f"async def snippet():\n{textwrap.indent(SNIPPETS[2], '    ')}", "fleet.md", "exec")
+    assert "await Worker(" in SNIPPETS[3]
+    compile(f"async def snippet():\n{textwrap.indent(SNIPPETS[3], '    ')}", "fleet.md", "exec")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxccsdk import AskChunk, PromptChunk, TextChunk, Turn
+from rxccsdk import AskChunk, PromptChunk, TextChunk, Turn, ask
 from rxccsdk.testing import reply
 from rxccsdk.web import create_app, sse
 from tests.cli_versions import needs_cli
@@ -52,7 +52,8 @@ async def test_each_chunk_is_an_event_with_an_id_and_the_end_says_how_it_ended(r
         ids = [f"{session.session_id}/0/{place}" for place in range(len(chunks))]
         assert [event.id for event in chunks_of(found)] == ids
         assert found[-1].name == "end"
-        assert found[-1].data == {"status": "completed", "error": None, "error_kind": None}
+        why = {"error": None, "error_kind": None, "retryable": False}
+        assert found[-1].data == {"status": "completed", **why}
 
 
 async def test_a_client_that_reconnects_in_mid_turn_loses_and_repeats_nothing(real: Real) -> None:
@@ -86,6 +87,14 @@ async def test_a_client_that_has_the_end_is_told_to_ask_no_more(real: Real) -> N
             assert (await http.get("/", headers={"last-event-id": end})).status_code == 204
             missed = [event async for event in events(http, "/", last=found[-2].id)]
             assert [(event.name, event.id) for event in missed] == [("end", end)]
+
+
+async def test_the_end_of_another_turn_says_nothing_of_one_that_has_not_begun(real: Real) -> None:
+    turn = ask("go", real.options([reply("One.")]))
+    async with serving(app_of(turn)) as address, client(address) as http:
+        found = [event async for event in events(http, "/", last="another/0/end")]
+        assert (await http.get("/", headers={"last-event-id": str(found[-1].id)})).status_code == 204
+    assert (turn.status, answer_of(found)) == ("completed", "One.")
 
 
 async def test_signs_of_life_come_while_nothing_else_does(real: Real) -> None:

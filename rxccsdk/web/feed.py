@@ -54,15 +54,11 @@ class Events:
 
     def may_be_of(self, last_event_id: str | None) -> bool:
         """Return whether only the session's name, which is not known yet, can say of which turn an id is."""
-        return last_event_id is not None and self.session == _UNNAMED
+        return bool(last_event_id) and self.session == _UNNAMED
 
     def has_all(self, turn: Turn, last_event_id: str | None) -> bool:
-        """Return whether a client has the turn's end, too.
-
-        Where the session's name is not known yet, its being asked for here says that the id is of this turn.
-        """
-        is_end = last_event_id is not None and last_event_id.endswith(f"/{_END}")
-        return is_end and (self.session == _UNNAMED or self.seen(turn, last_event_id) == _ALL)
+        """Return whether a client has the turn's end, too."""
+        return self.seen(turn, last_event_id) == _ALL
 
     def seen(self, turn: Turn, last_event_id: str | None) -> int | None:
         """Return the `seq` that an event id stands for; `None` where it is of another turn, or no id."""

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from rxccsdk.session.since import batches, check_log
 from rxccsdk.session.turn import Turn
+from rxccsdk.text.leave import Wake
 from rxccsdk.web.feed import Events
 
 HEARTBEAT = 15.0
@@ -30,9 +31,9 @@ def sse(
 
     An event's data is `to_json(chunk)`, its id `session/turn/seq`. A client that reconnects says the last id
     it has (browsers do so by themselves, in `Last-Event-ID`) and gets what comes after it. The last event is
-    named `end`; its data has the turn's `status` and `error`. Whoever comes back with its id gets 204, at
-    which an `EventSource` asks no more. A client that takes nothing for longer than `patience` is dropped; it
-    may come back by its id, and neither the turn nor another client waits for it.
+    named `end`; its data has the turn's `status`, `error`, `error_kind` and `retryable`. Whoever comes back
+    with its id gets 204, at which an `EventSource` asks no more. A client that takes nothing for longer than
+    `patience` is dropped; it may come back by its id, and neither the turn nor another client waits for it.
 
     Subscribing is what the client does: when the last one leaves, the turn is interrupted after its `linger`.
 
@@ -55,7 +56,7 @@ def sse(
         return Response(status_code=204)
     seen = events.seen(turn, last_event_id)
     if seen is None and events.may_be_of(last_event_id):
-        return EventStream(_once_named(turn, last_event_id), heartbeat, patience)
+        return _Resumed(turn, last_event_id, heartbeat, patience)
     return EventStream(events_of(turn, -1 if seen is None else seen), heartbeat, patience)
 
 
@@ -69,7 +70,7 @@ async def events_of(turn: Turn, seq: int) -> AsyncGenerator[bytes, None]:
 
 
 async def _once_named(turn: Turn, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
-    """Yield the events after an id of a session whose name is not known before the turn has begun."""
+    """Yield the events after an id as soon as the session's name says whether it is of this turn."""
     events = Events.of(turn)
     async with aclosing(batches(turn)) as held:  # to the end: leaving could interrupt the turn
         async for _ in held:
@@ -79,6 +80,46 @@ async def _once_named(turn: Turn, last_event_id: str | None) -> AsyncGenerator[b
         async with aclosing(events_of(turn, -1 if seen is None else seen)) as found:
             async for piece in found:
                 yield piece
+
+
+class _Resumed(Response):
+    """Answers a client whose id only the session's name can tell from another turn's.
+
+    That it is told to ask no more, it has to be told at once. So the answer waits for the name, but no longer
+    than a heartbeat: a turn may wait for an hour.
+    """
+
+    def __init__(self, turn: Turn, last_event_id: str | None, heartbeat: float, patience: float) -> None:
+        super().__init__()
+        self._turn = turn
+        self._last_event_id = last_event_id
+        self._heartbeat = heartbeat
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        events, named = Events.of(self._turn), Wake()
+
+        def look(_: object = None) -> None:
+            if not events.may_be_of(self._last_event_id):
+                named.set()
+
+        def end(_: object = None) -> None:
+            named.set()
+
+        held = self._turn.subscribe(look, end, end)  # until it is read: leaving could interrupt the turn
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._heartbeat):
+                    await named.wait()
+            await self._answer(events)(scope, receive, send)
+        finally:
+            held.dispose()
+
+    def _answer(self, events: Events) -> Response:
+        if events.has_all(self._turn, self._last_event_id):
+            return Response(status_code=204)
+        found = _once_named(self._turn, self._last_event_id)
+        return EventStream(found, self._heartbeat, self._patience)
 
 
 class EventStream(EventSourceResponse):

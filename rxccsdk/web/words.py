@@ -19,7 +19,8 @@ def event(name: str, data: dict[str, Any], id: str | None = None) -> bytes:
 def status_of(turn: Turn) -> dict[str, Any]:
     """Return how a turn stands, or how it ended."""
     response = turn.response
-    return {"status": turn.status, "error": response.error, "error_kind": response.error_kind}
+    why = {"error": response.error, "error_kind": response.error_kind, "retryable": response.retryable}
+    return {"status": turn.status, **why}
 
 
 def as_json(chunk: Chunk) -> dict[str, Any]:
