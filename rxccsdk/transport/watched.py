@@ -54,7 +54,8 @@ def find_transcript(session: str | None, cwd: Path | str) -> Path:
     if not found:
         found = _beginning_with(session, newest_first(projects().glob("*/*.jsonl")))
     if not found:
-        raise RxccError(f"There is no session {session!r}.")
+        here = ", ".join(path.stem for path in own[:_NAMED]) or "none"
+        raise RxccError(f"There is no session {session!r} in {projects()}. Newest of this folder: {here}")
     names = sorted({path.stem for path in found})
     if len(names) > 1:
         shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
