@@ -347,10 +347,12 @@ async def test_an_api_that_never_answers(real: Real) -> None:
 
 
 async def test_a_tool_that_takes_its_time(real: Real) -> None:
-    script = [reply("I wait. ").tool("Bash", {"command": "sleep 3", "description": "x"}), reply("Done.")]
+    wait = {"command": "sleep 3; echo rested", "description": "x"}
+    script = [reply("I wait. ").tool("Bash", wait), reply("Done.")]
     async with real(script, allowed_tools=["Bash"]) as session:
         response = await session.stream("go").pipe(cc.stall(first=20, between=2.5), cc.to_response())
         assert response.content == "I wait. \n\nDone."
+        assert [use.result for use in response.tool_uses] == ["rested"], "it has not waited"
 
 
 async def test_waiting_for_the_turns_before_it_is_no_silence(scripted: Scripted) -> None:

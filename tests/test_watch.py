@@ -270,7 +270,9 @@ def test_a_session_is_the_newest_or_named(kept: Any, tmp_path: Path) -> None:
     with pytest.raises(RxccError, match="2 sessions begin with 'aa': aa11, aa22"):
         find_transcript("aa", tmp_path)
     for nonsense in ("zz", "", "../aa11", "*"):
-        with pytest.raises(RxccError, match="There is no session .*/projects. Newest of this .*: aa22, aa11"):
+        with pytest.raises(
+            RxccError, match=r"There is no session .*/projects\. Newest of this .*: aa22, aa11"
+        ):
             find_transcript(nonsense, tmp_path)
     with pytest.raises(RxccError, match=r"There is no session in this folder: .*empty"):
         find_transcript(None, tmp_path / "empty")
