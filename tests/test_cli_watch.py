@@ -148,7 +148,9 @@ def wait_for_a_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_cli_that_is_killed_is_waited_for_and_its_session_goes_on(serve: Any, project: Path) -> None:
-    tool = reply("I wait. ").tool("Bash", {"command": "while [ ! -e go ]; do sleep 0.02; done", "description": "x"})
+    tool = reply("I wait. ").tool(
+        "Bash", {"command": "while [ ! -e go ]; do sleep 0.02; done", "description": "x"}
+    )
     serve([tool, reply("Back again."), reply("Back again.")])
     killed = claude(project, "go", "--allowed-tools", "Bash")
     wait_for_a_session(killed)

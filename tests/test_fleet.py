@@ -280,6 +280,11 @@ async def test_what_was_given_in_is_answered_though_nobody_watches(
 # -- a machine that is lost -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
+
+
 async def lose_one(redis: Redis, dispatch: Dispatch, lease: float, idle: float) -> None:
     """Be a machine that has begun a prompt, and has given no sign for so many seconds."""
     taken: list[Taken] = []
@@ -290,6 +295,7 @@ async def lose_one(redis: Redis, dispatch: Dispatch, lease: float, idle: float) 
     await redis.xclaim(PROMPTS, WORKERS, "lost", 0, [taken[0].entry], idle=int(idle * 1000))
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("who", ["its owner", "who gave it in", "another"])
 async def test_whoever_reads_a_turn_ends_it_after_two_leases(redis_server: RedisServer, who: str) -> None:
     async with (
@@ -309,6 +315,7 @@ async def test_whoever_reads_a_turn_ends_it_after_two_leases(redis_server: Redis
     assert (turn.response.error_kind, turn.response.retryable) == ("connection", True)
 
 
+@pytest.mark.usefixtures("looks_often")
 async def test_what_was_given_back_and_begun_by_a_lost_machine_ends(redis_server: RedisServer) -> None:
     """It stands in the stream by another entry than the one it was given in by."""
     async with raw(redis_server) as (redis, dispatch), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
@@ -341,10 +348,8 @@ async def test_an_interrupt_does_not_wait_for_a_machine_that_is_lost(
             await own
 
 
-async def test_a_turn_that_was_forgotten_before_it_was_read_ends(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
+@pytest.mark.usefixtures("looks_often")
+async def test_a_turn_that_was_forgotten_before_it_was_read_ends(redis_server: RedisServer) -> None:
     async with raw(redis_server) as (redis, _), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
         turn = await fleet.turn(await fleet.submit("hi"))
         await redis.flushall()
@@ -544,10 +549,8 @@ async def test_a_fleet_that_another_loop_has_used_is_refused(redis_server: Redis
         await fleet.aclose()
 
 
-async def test_a_prompt_that_redis_has_lost_fails(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
+@pytest.mark.usefixtures("looks_often")
+async def test_a_prompt_that_redis_has_lost_fails(redis_server: RedisServer) -> None:
     redis = Redis.from_url(redis_server.url)
     async with Fleet(redis_server.url) as fleet:
         turn = fleet.stream("hi")
