@@ -31,6 +31,7 @@ from rxccsdk import operators as cc
 from rxccsdk.chunk_json import from_json, to_json
 from rxccsdk.session.asks import permission_result
 from rxccsdk.testing import reply, result_frame
+from rxccsdk.transport import Exit
 from rxccsdk.wire.connection import Connection
 from tests.cli_versions import needs_cli
 from tests.conftest import Real
@@ -242,7 +243,7 @@ async def test_a_question_is_withdrawn_when_its_turn_ends(real: Real, end: str) 
             elif end == "close":
                 await session.aclose()
             else:
-                session._exchange._interruption.terminate()
+                session._exchange._interruption.terminate(Exit("It is ended."))
                 await turn.wait()
             await cancelled.wait()
     check(chunks)

@@ -560,15 +560,23 @@ async def test_a_recorded_session_replays_the_same(scripted: Any, tmp_path: Path
     assert replay.response.content == crashing.response.content
 
 
-@pytest.mark.parametrize("obeys", [True, False])
+@pytest.mark.parametrize(
+    ("on_interrupt", "why"),
+    [
+        (interrupted(), "The turn was interrupted."),
+        (steps().silence(), "The CLI did not answer the interrupt and was ended."),
+        (steps().stderr("boom").exit(7), "The CLI ended (exit code 7)."),
+    ],
+    ids=["obeys", "is deaf", "crashes"],
+)
 async def test_a_recorded_interrupt_replays_as_interrupted(
-    scripted: Any, tmp_path: Path, obeys: bool
+    scripted: Any, tmp_path: Path, on_interrupt: Any, why: str
 ) -> None:
     path = tmp_path / "recorded.jsonl"
     session: ClaudeSession = scripted(
         steps(*text_turn("word " * 5, pieces=5)[:6]).silence(),
-        on_interrupt=interrupted() if obeys else steps().silence(),
-        session={"record": path, "interrupt_timeout": 10.0 if obeys else 0.2},
+        on_interrupt=on_interrupt,
+        session={"record": path, "interrupt_timeout": 0.5},
     )
     async with session:
         turn = session.stream("?")
@@ -576,13 +584,32 @@ async def test_a_recorded_interrupt_replays_as_interrupted(
             async for chunk in turn:
                 if isinstance(chunk, TextChunk):
                     break
-    assert turn.status == "interrupted"
+    assert (turn.status, turn.response.error) == ("interrupted", why)
     async with ClaudeSession.replay(path, speed=INF) as again:
         replay = again.stream("?")
         again_chunks, replayed = [timeless(chunk) for chunk in await collect(replay)], replay.response
     assert (replayed.content, replayed.error) == (turn.response.content, turn.response.error)
     assert (replay.status, replayed.error_kind) == ("interrupted", "interrupted")
     assert again_chunks == [timeless(chunk) for chunk in await collect(turn)]
+
+
+async def test_a_recording_that_is_cut_off_at_an_interrupt_does_not_say_how_that_went(
+    scripted: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "recorded.jsonl"
+    half = steps(*text_turn("word " * 5, pieces=5)[:6]).silence()
+    async with scripted(half, on_interrupt=interrupted(), session={"record": path}) as session:
+        turn = session.stream("?")
+        await anext(chunk async for chunk in turn if isinstance(chunk, TextChunk))
+        await turn.wait()
+    lines = path.read_bytes().splitlines(keepends=True)
+    notice = next(place for place, line in enumerate(lines) if b'"rxccsdk_notice"' in line)
+    path.write_bytes(b"".join(lines[: notice + 1]))
+    async with ClaudeSession.replay(path, speed=INF) as again:
+        replay = again.stream("?")
+        with pytest.raises(SessionCrashedError, match="cut off here"):
+            await collect(replay)
+    assert replay.status == "failed"
 
 
 def timeless(chunk: Chunk) -> Chunk:

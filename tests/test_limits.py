@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rxccsdk import Allow, AskChunk, DecisionChunk, ResultChunk, TextChunk
+from rxccsdk import Allow, AskChunk, ClaudeSession, DecisionChunk, ResultChunk, TextChunk
 from rxccsdk import operators as cc
 from rxccsdk.session.limits import Linger, TimeLimit
 from rxccsdk.testing import reply, steps, text_turn
@@ -71,6 +72,21 @@ async def test_a_turn_that_takes_too_long_is_interrupted(real: Real) -> None:
         assert response.content == "Half an answer "
         assert str(turn.status) == "interrupted"
         assert (await session.query("again")).content == "Next."
+
+
+async def test_a_limit_is_why_also_where_the_cli_does_not_obey(scripted: Scripted, tmp_path: Path) -> None:
+    how = {"interrupt_timeout": 0.2, "record": tmp_path / "recorded.jsonl"}
+    async with scripted(
+        steps(*half_a_message("Half")).silence(), on_interrupt=steps().silence(), session=how
+    ) as session:
+        response = await session.stream("go", timeout=0.3).pipe(cc.to_response())
+    assert (response.error_kind, response.success) == ("timeout", False)
+    assert response.error == (
+        "The turn took longer than timeout=0.3 s. The CLI did not answer the interrupt and was ended."
+    )
+    async with ClaudeSession.replay(tmp_path / "recorded.jsonl", speed=float("inf")) as again:
+        replayed = await again.stream("go").pipe(cc.to_response())
+    assert (replayed.error_kind, replayed.error) == (response.error_kind, response.error)
 
 
 async def test_a_person_who_thinks_is_no_time_out(real: Real) -> None:

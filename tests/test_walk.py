@@ -14,7 +14,7 @@ from rxccsdk import ClaudeSession, SessionResponse, Turn
 from rxccsdk import operators as cc
 from rxccsdk.testing import Frame, text_turn
 from rxccsdk.testing.frames import to_line
-from rxccsdk.transport import Lost, Receive
+from rxccsdk.transport import Exit, Lost, Receive
 from rxccsdk.wire.frames import decode
 
 PACKAGE = str(Path(rxccsdk.__file__).parent)
@@ -52,7 +52,7 @@ class ByHand:
 
     def hand_to_sdk(self, frame: Frame) -> None: ...
 
-    async def terminate(self) -> None: ...
+    async def terminate(self, exit: Exit) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -17,7 +17,7 @@ from rxccsdk.session.hot import HotChunks
 from rxccsdk.session.interruption import Interruption
 from rxccsdk.session.talk import Talk
 from rxccsdk.session.turn import NEVER_SENT, Turn
-from rxccsdk.transport import Exit, Transport
+from rxccsdk.transport import Cut, Exit, Transport
 from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import (
     ControlAnswer,
@@ -35,7 +35,6 @@ from rxccsdk.wire.steering import Message
 _log = logging.getLogger("rxccsdk")
 
 _CLOSED = "The session was closed before this prompt was sent."
-_DEAF = "The CLI did not answer the interrupt and was ended."
 
 
 class Exchange:
@@ -329,15 +328,14 @@ class Exchange:
         turn, self._running = self._running, None
         interrupted = self._interruption.end()
         crash = SessionCrashedError(exit.describe(), exit_code=exit.code, stderr=exit.stderr)
-        if turn is not None and interrupted:
-            why = exit.describe() if exit.kind == "connection" else _DEAF
-            turn._finish("interrupted", because=("interrupted", why))
+        if turn is not None and interrupted and not isinstance(exit, Cut):
+            turn._finish("interrupted", because=("interrupted", exit.describe()))
         elif turn is not None:
             turn._finish("failed", error=crash, because=(exit.kind, exit.describe()))
         while self._queue:
             self._fail_unsent(self._queue.popleft(), exit)
         # It may live on, of no use to anybody; and so may what it started, though nobody closes the session.
-        self._interruption.terminate()
+        self._interruption.terminate(exit)
         expected = self._ending.has_begun or interrupted
         if expected or (self._last_result_failed and exit.code == 1):
             self.chunks._end()

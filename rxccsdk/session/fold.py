@@ -116,7 +116,7 @@ class ResponseFold:
             ended: for a turn that ended without a result: the error kind, and the error in words.
         """
         result = self._result
-        kind, error = self._error(result) if result is not None else ended or (None, None)
+        kind, error = self._error(result) if result is not None else self._without_result(ended)
         pieces: Iterable[str] = _Content(self._blocks)
         if result is not None and not self._blocks and error is None:
             pieces = (answer_without_text(result),)
@@ -208,6 +208,14 @@ class ResponseFold:
         if self._blocked is not None:
             return "blocked", self._blocked
         return failure(result, self._api_error)
+
+    def _without_result(self, ended: tuple[str, str] | None) -> tuple[str | None, str | None]:
+        """Return why it ended: a limit had it interrupted, also where the CLI did not obey."""
+        if ended is None or ended[0] != "interrupted":
+            return ended or (None, None)
+        if self._limit is not None:
+            return "output_tokens", f"{self._limit} {ended[1]}"
+        return ("timeout", f"{self._timeout} {ended[1]}") if self._timeout is not None else ended
 
     def _warnings(self, result: ResultChunk | None) -> list[str]:
         denials = result.permission_denials if result is not None else ()

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from rxccsdk.errors import SessionClosedError
-from rxccsdk.transport import Transport
+from rxccsdk.transport import Exit, Transport
 from rxccsdk.wire.events import TurnInterrupted, TurnStarted
+
+_DEAF = "The CLI did not answer the interrupt and was ended."
 
 
 class Interruption:
@@ -33,7 +35,8 @@ class Interruption:
     def begin(self) -> None:
         """Interrupt the running turn."""
         self.is_under_way = True
-        self._escalation = asyncio.get_running_loop().call_later(self._seconds, self.terminate)
+        loop = asyncio.get_running_loop()
+        self._escalation = loop.call_later(self._seconds, self.terminate, Exit(_DEAF))
         self.write()
 
     def write(self) -> None:
@@ -58,10 +61,10 @@ class Interruption:
         was_seen, self._is_seen, self.is_under_way = self._is_seen, False, False
         return was_seen
 
-    def terminate(self) -> None:
+    def terminate(self, exit: Exit) -> None:
         """End the CLI although it does not answer."""
         if self._terminating is None:
-            self._terminating = asyncio.get_running_loop().create_task(self._transport.terminate())
+            self._terminating = asyncio.get_running_loop().create_task(self._transport.terminate(exit))
 
     async def wait(self) -> None:
         """Wait until a CLI that is being ended is gone."""

@@ -33,6 +33,14 @@ class Exit:
         return f"{self.reason} ({how})."
 
 
+class Cut(Exit):
+    """Where what is read ends, and not the CLI: how the turn ended is not in it."""
+
+
+class Left(Cut):
+    """Where this reader ends: whoever else reads it sees how it goes on."""
+
+
 Receive = Callable[[bytes], None]
 """Takes one read of the CLI's output."""
 
@@ -93,8 +101,12 @@ class Transport(Protocol):
     def hand_to_sdk(self, frame: Frame) -> None:
         """Return the SDK a control frame of the CLI."""
 
-    async def terminate(self) -> None:
-        """End it although it does not answer, step by step, up to the means that cannot be ignored."""
+    async def terminate(self, exit: Exit) -> None:
+        """End it although it does not answer, step by step, up to the means that cannot be ignored.
+
+        Args:
+            exit: how it then ends: by us, not by itself.
+        """
 
     async def close(self) -> None:
         """Leave nothing behind. May be called more than once."""

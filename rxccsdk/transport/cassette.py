@@ -28,7 +28,7 @@ from msgspec import Raw
 
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import CassetteError
-from rxccsdk.transport import Exit
+from rxccsdk.transport import Cut, Exit
 from rxccsdk.wire.connection import Connection
 from rxccsdk.wire.events import NewSessionId
 from rxccsdk.wire.frames import decode
@@ -100,7 +100,7 @@ def read_cassette(path: Path) -> Cassette:
                 _read_entry(tape, connection, number, line.removesuffix(b"\n"))
     if not is_whole or (tape.exit is None and connection.turn is not None):
         whole = number if is_whole else number - 1
-        tape.exit = Exit(f"The recording is cut off here: {path}, behind line {whole}.")
+        tape.exit = Cut(f"The recording is cut off here: {path}, behind line {whole}.")
     if tape.exit is None and not connection.is_ready:
         tape.exit = Exit("The recording ends here, in the middle of a turn of the CLI's own.")
     return tape

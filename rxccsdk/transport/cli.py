@@ -54,6 +54,7 @@ class CliTransport:
         self._receive: Receive = _ignore
         self._lost: Lost = _ignore
         self._ending = False
+        self._given_up: Exit | None = None
         self._closed = asyncio.Event()
 
     time = staticmethod(time.monotonic)
@@ -124,9 +125,9 @@ class CliTransport:
             self._note_initialized(frame["response"])
         self._sdk.put(frame)
 
-    async def terminate(self) -> None:
+    async def terminate(self, exit: Exit) -> None:
         """End the CLI although it does not answer."""
-        self._ending = True
+        self._given_up = exit
         await self._process.end(at_once=True)
 
     async def close(self) -> None:
@@ -171,10 +172,11 @@ class CliTransport:
         self._receive(data)
 
     def _on_end(self, exit: Exit) -> None:
+        end = self._given_up or exit
         if self._recorder is not None and not self._ending:
-            self._recorder.ended(exit, self.time())
+            self._recorder.ended(end, self.time())
         self._sdk.finish()
-        self._lost(exit)
+        self._lost(end)
         words = f"The CLI ended before it was ready: {exit.describe()}"
         self._fail_start(SessionCrashedError(words, exit_code=exit.code, stderr=exit.stderr))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rxccsdk.chunks import Frame
 from rxccsdk.errors import CassetteError
-from rxccsdk.transport import Lost, Receive
+from rxccsdk.transport import Exit, Lost, Receive
 from rxccsdk.transport.cassette import Cassette, read_cassette
 from rxccsdk.wire.frames import decode
 
@@ -115,7 +115,7 @@ class CassettePlayer:
     def hand_to_sdk(self, frame: Frame) -> None:
         """Do nothing: the recorded SDK has answered."""
 
-    async def terminate(self) -> None:
+    async def terminate(self, exit: Exit) -> None:
         """Stop playing."""
         self._stop()
 
