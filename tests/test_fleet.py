@@ -210,6 +210,55 @@ async def test_a_cli_that_does_not_answer_an_interrupt_is_the_same_to_all(
             assert it.response.error == "The CLI did not answer the interrupt and was ended."
 
 
+@pytest.mark.parametrize("has_left", [False, True], ids=["that reads it", "that has left it"])
+@pytest.mark.parametrize("who", ["its owner", "another", "another while it waits"])
+async def test_a_fleet_that_closes_ends_no_turn_that_is_to_go_on(
+    redis_server: RedisServer, scripted: Scripted, who: str, has_left: bool
+) -> None:
+    frames = text_turn("Hello from afar", pieces=4)
+    options = scripted(steps(*frames[:5]).pause(1.0).frame(*frames[5:])).options
+    async with AsyncExitStack() as stack:
+        keeping = await stack.enter_async_context(Fleet(redis_server.url))
+        async with Fleet(redis_server.url) as closing:
+            if who == "its owner":
+                left = closing.stream("hi", on_dispose="finish")
+                left.subscribe(None, lambda error: None)
+                while left.index is None:
+                    await asyncio.sleep(0.01)
+                job = str(left.uuid)
+            else:
+                job = await keeping.submit("hi")
+                left = await closing.turn(job)
+            whole = asyncio.ensure_future(collect(await keeping.turn(job)))
+            reading = left.subscribe(None, lambda error: None)
+            if who != "another while it waits":
+                await stack.enter_async_context(working(redis_server.url, options))
+                await begun(left)
+            if has_left:
+                reading.dispose()
+                await asyncio.sleep(0)
+        await stack.enter_async_context(working(redis_server.url, options))
+        assert isinstance((await whole)[-1], ResultChunk)
+    assert sent(scripted.cli) == ["hi"]
+
+
+async def test_what_is_interrupted_while_the_cli_starts_is_taken_back(
+    redis_server: RedisServer, scripted: Scripted
+) -> None:
+    options = scripted(answer_initialize=False).options
+    async with a_fleet(redis_server, options) as fleet, asyncio.timeout(30):
+        turn = fleet.stream("hi")
+        reading = asyncio.ensure_future(collect(turn))
+        while not scripted.cli.starts:
+            await asyncio.sleep(0.01)
+        other = await fleet.turn(str(turn.uuid))
+        await other.interrupt()
+        assert await reading == await collect(other)
+        for it in (turn, other):
+            assert (it.status, it.response.error_kind) == ("interrupted", "interrupted")
+    assert not sent(scripted.cli)
+
+
 async def test_leaving_stops_it_and_an_onlooker_does_not(
     redis_server: RedisServer, scripted: Scripted
 ) -> None:
@@ -285,14 +334,15 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rxccsdk.fleet.remote._LOOK", 0.05)
 
 
-async def lose_one(redis: Redis, dispatch: Dispatch, lease: float, idle: float) -> None:
-    """Be a machine that has begun a prompt, and has given no sign for so many seconds."""
+async def lose_one(redis: Redis, dispatch: Dispatch, lease: float, idle: float) -> str:
+    """Be a machine that has begun a prompt, and has given no sign for so many seconds; return its entry."""
     taken: list[Taken] = []
     while not taken:
         taken = await dispatch.take("lost", 1)
     header = {"rxccsdk_cassette": 1, "sdk": "claude-agent-sdk", "entry": taken[0].entry, "lease": lease}
     await dispatch.log.append(taken[0].job, BEGIN, json.dumps(header).encode() + b"\n")
     await redis.xclaim(PROMPTS, WORKERS, "lost", 0, [taken[0].entry], idle=int(idle * 1000))
+    return taken[0].entry
 
 
 @pytest.mark.usefixtures("looks_often")
@@ -346,6 +396,33 @@ async def test_an_interrupt_does_not_wait_for_a_machine_that_is_lost(
         assert str(other.response.error).startswith("The machine that had the prompt gave no sign")
         with pytest.raises(SessionCrashedError, match="no sign"):
             await own
+
+
+async def test_a_machine_has_time_to_give_its_sign_when_redis_was_away(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def wait(self: PatientRedis) -> float:
+        nonlocal looks
+        looks += 1
+        return 5.0 if looks == 1 else 0.0
+
+    monkeypatch.setattr(PatientRedis, "wait", wait)
+    monkeypatch.setattr("rxccsdk.fleet.remote._SOON", 0.3)
+    async with raw(redis_server) as (redis, dispatch), Fleet(redis_server.url) as fleet, asyncio.timeout(30):
+        turn = fleet.stream("hi")
+        turn.subscribe(None, lambda error: None)
+        entry = await lose_one(redis, dispatch, lease=60.0, idle=61.0)
+        stopping = asyncio.ensure_future(turn.interrupt())
+        while looks < 1:
+            await asyncio.sleep(0.01)
+        await dispatch.renew("lost", [entry])
+        while looks < 3:
+            await asyncio.sleep(0.01)
+        assert status_of(turn) == "running"
+        await dispatch.end(str(turn.uuid), None, 60.0)
+        await stopping
 
 
 @pytest.mark.usefixtures("looks_often")
@@ -512,6 +589,16 @@ async def test_a_machine_that_is_stopped_while_its_cli_starts_sends_nothing(
             await collect(turn)
     assert turn.response.retryable
     assert not sent(scripted.cli)
+
+
+async def test_reading_a_turn_does_not_keep_it_longer(redis_server: RedisServer, scripted: Scripted) -> None:
+    async with raw(redis_server) as (redis, _), a_fleet(redis_server, scripted().options, keep=60.0) as fleet:
+        job = await fleet.submit("hi")
+        await collect(await fleet.turn(job))
+        await collect(await fleet.turn(job))
+        while (seconds := await redis.ttl(f"rxccsdk:turn:{job}")) < 0:  # its machine says it in a moment
+            await asyncio.sleep(0.01)
+        assert seconds <= 60
 
 
 async def test_a_turn_that_nobody_asked_is_said(redis_server: RedisServer) -> None:

@@ -117,6 +117,23 @@ async def test_a_worker_that_stands_still_too_long_has_lost_its_turns(ground: Gr
     assert "took it over" in worker.log or "comes too late" in worker.log or "taken it over" in worker.log
 
 
+async def test_a_worker_that_comes_back_to_a_turn_that_a_reader_has_ended_ends_its_cli(
+    ground: Ground,
+) -> None:
+    """Also where the CLI says nothing, so that nothing is written which would be refused."""
+    half = text_turn("It is $uuid that I say.", pieces=4)[:5]
+    cli = ground.cli(steps(*half).silence())
+    worker, front = await ground.worker(cli), await ground.front()
+    job = await ground.ask(front, "go")
+    await ground.seen(ground.files[job][0], 3)
+    worker.pause()
+    await ground.ended(ground.files[job][0])
+    worker.resume()
+    assert await end(ground, job) == "failed"
+    with Redis(port=ground.server.port) as redis:
+        assert redis.xlen(PROMPTS) == 0
+
+
 async def test_a_worker_that_stands_still_for_a_moment_has_not(ground: Ground) -> None:
     cli = ground.cli(LONG)
     worker, _, job = await begin(ground, cli)

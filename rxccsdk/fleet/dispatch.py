@@ -23,7 +23,7 @@ from rxccsdk.transport.redis_client import BLOCK, PatientRedis
 from rxccsdk.transport.redis_log import RedisLog
 from rxccsdk.transport.redis_news import News
 from rxccsdk.transport.turn_log import EntryId, LogError, OvertakenError
-from rxccsdk.wire.frames import decode
+from rxccsdk.wire.frames import decode, to_line
 
 _log = logging.getLogger("rxccsdk")
 
@@ -48,6 +48,18 @@ def lost(lease: float) -> Exit:
     """Return how a turn ends whose machine gave no sign for longer than its lease, in seconds."""
     words = f"The machine that had the prompt gave no sign for more than {lease:g} s: it is lost."
     return Exit(f"{words} Ask again; resume=session_id goes on where it was.", kind="connection")
+
+
+def withdrawal(job: str, notice: bytes) -> bytes:
+    """Return what a turn's log has, from its prompt on, where the prompt is taken back: the notice, and that.
+
+    Args:
+        job: the prompt's id.
+        notice: the line that says why.
+    """
+    state = to_line({"type": "command_lifecycle", "command_uuid": job, "state": "cancelled"})
+    lines = (b'{"t":0,"in":%s}\n' % line.strip() for line in (notice, state))
+    return b'{"t":0,"out":{"type":"user"}}\n' + b"".join(lines)
 
 
 class Taken(NamedTuple):
@@ -111,16 +123,16 @@ class Dispatch:
 
         await self.redis.do(add)
 
-    async def withdraw(self, job: str, lines: bytes, keep: float) -> bool:
+    async def withdraw(self, job: str, notice: bytes, keep: float) -> bool:
         """Take a prompt back that no machine has begun; return whether none had.
 
         Args:
             job: the prompt's id.
-            lines: what its log has instead of an answer.
+            notice: the line that says why.
             keep: seconds until its log is forgotten.
         """
         try:
-            await self.log.append(job, BEGIN, lines)
+            await self.log.append(job, BEGIN, withdrawal(job, notice))
         except OvertakenError:
             return False
         await self.end(job, None, keep)

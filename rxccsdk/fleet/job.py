@@ -8,7 +8,7 @@ import logging
 from typing import Literal
 
 from rxccsdk.errors import RxccError, SessionClosedError
-from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken
+from rxccsdk.fleet.dispatch import BEGIN, Dispatch, Taken, withdrawal
 from rxccsdk.fleet.spec import Spec
 from rxccsdk.fleet.transcripts import Keeper
 from rxccsdk.fleet.writer import LogRecorder, LogWriter
@@ -51,6 +51,7 @@ class Job:
         self._backend = ""
         self._is_over = False
         self._stopped: str | None = None  # why
+        self._withdrawn: bytes | None = None  # the notice by which it was, before the CLI had it
         self._opening: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -121,7 +122,9 @@ class Job:
     async def _answer(self, session: ClaudeSession, spec: Spec) -> Exit | None:
         """Run the session; return what went wrong with it."""
         keeper = Keeper(self._dispatch.transcripts, session.options)
-        keeping = asyncio.get_running_loop().create_task(self._keep_transcript(session, keeper))
+        loop = asyncio.get_running_loop()
+        keeping = loop.create_task(self._keep_transcript(session, keeper))
+        listening = loop.create_task(self._listen(session))
         try:
             if session.options.resume is not None:
                 await keeper.bring(session.options.resume)
@@ -131,23 +134,30 @@ class Job:
             finally:
                 await session.aclose()
         except RxccError as error:
+            if self._withdrawn is not None:
+                self._writer.put(withdrawal(self.taken.job, self._withdrawn))
+                return None
             kind: Literal["crashed", "connection"] = "crashed" if self._stopped is None else "connection"
             return Exit(f"{error.args[0]} ({self._worker})", error.exit_code, error.stderr, kind)
         finally:
             self._is_over = True
-            await asyncio.wait([keeping])
+            listening.cancel()
+            await asyncio.wait([keeping, listening])
         return None
 
     async def _open(self, session: ClaudeSession) -> None:
-        """Start the CLI, unless, or until, all is stopped."""
+        """Start the CLI, unless, or until, all is stopped or the prompt is taken back."""
         self._opening = asyncio.get_running_loop().create_task(session.open())
-        if self._stopped is not None:
+        if self._is_to_stop():
             self._opening.cancel()
         await asyncio.wait([self._opening])
-        if self._opening.cancelled() or (self._stopped is not None and self._opening.exception() is None):
+        if self._opening.cancelled() or (self._is_to_stop() and self._opening.exception() is None):
             await session.aclose()
             raise SessionClosedError(f"The prompt was not sent: {self._stopped}.")
         self._opening.result()
+
+    def _is_to_stop(self) -> bool:
+        return self._stopped is not None or self._withdrawn is not None
 
     async def _keep_transcript(self, session: ClaudeSession, keeper: Keeper) -> None:
         """Keep the transcript of the session, as soon as the CLI has named it."""
@@ -168,30 +178,35 @@ class Job:
             timeout=spec.timeout,
             max_output_tokens=spec.max_output_tokens,
         )
-        listening = asyncio.get_running_loop().create_task(self._listen(session))
-        try:
+        await finished(turn)
+        while turn._follower is not None and self._stopped is None:
+            self._turn = turn = turn._follower
             await finished(turn)
-            while turn._follower is not None and self._stopped is None:
-                self._turn = turn = turn._follower
-                await finished(turn)
-        finally:
-            listening.cancel()
-            await asyncio.wait([listening])
 
     async def _listen(self, session: ClaudeSession) -> None:
         """Do what observers say."""
-        while self._turn is not None and self._turn.index is None:  # noqa: ASYNC110
-            await asyncio.sleep(_SOON)
         try:
             async for line in self._dispatch.words(self.taken.job):
                 frame = decode(line) or {}
-                if frame.get("type") == OWN_NOTICE and self._turn is not None:
+                is_interrupt = frame.get("type") == OWN_NOTICE
+                if is_interrupt and self._turn is None:
+                    self._withdraw(line)
+                    return
+                while self._turn is None or self._turn.index is None:  # noqa: ASYNC110
+                    await asyncio.sleep(_SOON)
+                if is_interrupt:
                     kind, why = str(frame.get("kind")), str(frame.get("detail"))
                     session._exchange.interrupt_turn(self._turn, why, kind)
                 elif session.status == "open":
                     session._exchange.talk.relay(frame, line)
         except RxccError as error:
             _log.warning("nobody can talk to the prompt %s any more: %s", self.taken.job, error)
+
+    def _withdraw(self, notice: bytes) -> None:
+        """Take the prompt back: the CLI does not have it yet."""
+        self._withdrawn = notice
+        if self._opening is not None:
+            self._opening.cancel()
 
 
 class _JobTransport(CliTransport):

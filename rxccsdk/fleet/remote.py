@@ -15,16 +15,17 @@ from rxccsdk.chunks import Frame
 from rxccsdk.errors import RxccError
 from rxccsdk.fleet.dispatch import END, KEEP, Dispatch, lost
 from rxccsdk.fleet.spec import Spec
-from rxccsdk.transport import Exit, Lost, Receive
+from rxccsdk.transport import Exit, Left, Lost, Receive
 from rxccsdk.transport.cassette import read_line
 from rxccsdk.transport.turn_log import Entry
-from rxccsdk.wire.frames import decode, to_line
+from rxccsdk.wire.frames import decode
 from rxccsdk.wire.system import OWN_NOTICE
 
 _log = logging.getLogger("rxccsdk")
 
 _LOOK = 5.0  # seconds between two looks at a prompt that waits
 _SOON = 1.0  # seconds between two looks at a turn that is to stop
+_AWAY = 0.5  # seconds that Redis may take to answer
 _GRACE = 5.0  # seconds for what is still to be said when nobody listens any more
 _LEFT = "Here nobody reads it any more; the turn goes on."
 _FORGOTTEN = "Redis has forgotten the prompt: it was over long ago, or Redis was emptied or restarted."
@@ -74,7 +75,8 @@ class RemoteTransport:
         self._exit: Exit | None = None  # how the CLI ended, by the log
         self._is_lost = False
         self._words: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]] | None] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._saying: list[asyncio.Task[None]] = []  # what is begun of it is also done
+        self._reading: list[asyncio.Task[None]] = []
 
     def time(self) -> float:
         """Return the seconds from the prompt to the line that is being read."""
@@ -110,28 +112,31 @@ class RemoteTransport:
     def hand_to_sdk(self, frame: Frame) -> None:
         """Do nothing: the machine's SDK has it."""
 
-    async def terminate(self) -> None:
-        """End the turn although its machine does not."""
-        await self._end(Exit(_DEAF, kind="connection"))
+    async def terminate(self, exit: Exit) -> None:
+        """End the turn although its machine does not. What has ended here only goes on."""
+        if not self._is_lost:
+            await self._end(Exit(_DEAF, kind="connection"))
 
     async def close(self) -> None:
         """Say what is still to be said, and read no more."""
         self._words.put_nowait(None)
-        await _over(self._tasks[:1], _GRACE)
-        for task in self._tasks:
+        await _over(self._saying, _GRACE)
+        tasks = [*self._saying, *self._reading]
+        for task in tasks:
             task.cancel()
-        await _over(self._tasks, None)
+        await _over(tasks, None)
 
     def leave(self) -> None:
         """Read no more, without stopping the turn."""
-        self._lose(Exit(_LEFT))
+        self._lose(Left(_LEFT))
 
     # -- inside -------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         self._is_sent = True
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._send()), loop.create_task(self._read())]
+        self._saying.append(loop.create_task(self._send()))
+        self._reading.append(loop.create_task(self._read()))
 
     def _say(self, line: bytes) -> None:
         self._words.put_nowait(lambda: self._say_now(line))
@@ -139,12 +144,8 @@ class RemoteTransport:
     async def _say_now(self, line: bytes) -> None:
         """Say it to the machine; an interrupt that comes before there is one takes the prompt back."""
         is_interrupt = (decode(line) or {}).get("type") == OWN_NOTICE
-        if is_interrupt and not self._has_begun:
-            state = {"type": "command_lifecycle", "command_uuid": self._job, "state": "cancelled"}
-            lines = b'{"t":0,"out":{"type":"user"}}\n'
-            lines += b"".join(b'{"t":0,"in":%s}\n' % it.strip() for it in (line, to_line(state)))
-            if await self._dispatch.withdraw(self._job, lines, KEEP):
-                return
+        if is_interrupt and not self._has_begun and await self._dispatch.withdraw(self._job, line, KEEP):
+            return
         await self._dispatch.say(self._job, line)
         if is_interrupt:
             self._is_to_stop.set()
@@ -154,7 +155,7 @@ class RemoteTransport:
         try:
             if self._is_owner and self.spec is not None:
                 await self._dispatch.submit(self._job, self.spec.model_dump_json())
-            self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
+            self._reading.append(asyncio.get_running_loop().create_task(self._watch()))
             while (say := await self._words.get()) is not None:
                 await say()
         except Exception as error:
@@ -169,25 +170,30 @@ class RemoteTransport:
             await self._until_next_look()
             leases = 1 if self._is_to_stop.is_set() else 2
             with suppress(RxccError, RedisError):  # whoever reads says so
+                if await self._dispatch.redis.wait() > _AWAY:
+                    continue  # no machine could give a sign
                 if await self._dispatch.is_forgotten(self._job):
                     self._lose(Exit(_FORGOTTEN, kind="connection"))
                 elif self._entry and await self._dispatch.idle(self._entry) > leases * self._lease:
-                    await self._end(lost(self._lease))
+                    ending = self._end(lost(self._lease))
+                    self._saying.append(asyncio.get_running_loop().create_task(ending))
                     return
 
     async def _until_next_look(self) -> None:
+        if not self._is_to_stop.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lease / 2 or _LOOK):
+                    await self._is_to_stop.wait()
         if self._is_to_stop.is_set():
-            await asyncio.sleep(_SOON)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._lease / 2 or _LOOK):
-                await self._is_to_stop.wait()
+            await asyncio.sleep(_SOON)  # Redis may just have come back: a machine gives its sign first
 
     async def _end(self, exit: Exit) -> None:
         try:
             await self._dispatch.end(self._job, exit, KEEP)
+            if self._entry:
+                await self._dispatch.done(self._entry)  # then its machine, if it comes back, has it no more
         except (RxccError, RedisError) as error:
-            self._lose(Exit(f"{exit.reason} {error}", kind=exit.kind))
+            self._lose(Left(f"{exit.reason} {error}", kind=exit.kind))
 
     async def _read(self) -> None:
         try:
@@ -203,7 +209,7 @@ class RemoteTransport:
         """End the turn here: nothing more can be said, or read."""
         if not isinstance(error, RxccError | RedisError):
             _log.error("a turn of the fleet cannot be read; it ends here", exc_info=error)
-        self._lose(Exit(str(error) or repr(error), kind="connection"))
+        self._lose(Left(str(error) or repr(error), kind="connection"))
 
     def _take(self, entry: Entry) -> None:
         self._has_begun = True

@@ -138,7 +138,7 @@ class Worker:
             raise
         for job in jobs:
             if job.taken.entry not in ours and job in self._jobs.values():
-                job.abandon(LogError("another machine has taken it over"))
+                job.abandon(LogError("another machine has taken it over, or a reader has ended it"))
 
     async def _bury(self) -> None:
         """End the turns of machines that are lost; what they had not begun is another's."""
