@@ -51,6 +51,8 @@ class FanOut(Protocol):
 class OurTurn:
     """A turn whose session is a stand-in: it sends no prompt, and the chunks come from here."""
 
+    exit = None
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []

@@ -133,6 +133,8 @@ def pushing(chunks: list[Chunk]) -> Observable[Chunk]:
 class _StandIn:
     """What a turn asks of its session; it sends no prompt."""
 
+    exit = None
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.warnings: list[str] = []

@@ -31,6 +31,8 @@ class Broken(Exception):
 class Alone:
     """What a turn asks of its session, without one."""
 
+    exit = None
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.errors: list[dict[str, Any]] = []

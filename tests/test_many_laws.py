@@ -54,6 +54,8 @@ class World:
 class MadeUp:
     """A session that is answered by a world. It takes a second to open."""
 
+    exit = None
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._turn: Turn | None = None

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from reactivex import operators as ops
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -95,6 +96,52 @@ async def test_the_end_of_another_turn_says_nothing_of_one_that_has_not_begun(re
         found = [event async for event in events(http, "/", last="another/0/end")]
         assert (await http.get("/", headers={"last-event-id": str(found[-1].id)})).status_code == 204
     assert (turn.status, answer_of(found)) == ("completed", "One.")
+
+
+async def test_what_an_app_adds_to_the_response_stays(real: Real) -> None:
+    """Also where the response must wait for the session's name before it says anything."""
+    done: list[str] = []
+    turn = ask("go", real.options([reply("One.")]))
+
+    async def watch(request: Request) -> Response:
+        response = sse(turn, request.headers.get("last-event-id"))
+        response.headers["X-Mine"] = "yes"
+        response.background = BackgroundTask(done.append, "background")
+        return response
+
+    async with serving(Starlette(routes=[Route("/", watch)])) as address, client(address) as http:
+        answers = [await http.get("/", headers={"last-event-id": "another/0/3"})]
+        end = f"{turn.response.metadata.session_id}/0/end"
+        answers += [await http.get("/", headers={"last-event-id": it}) for it in (end, "another/0/3")]
+    assert [it.status_code for it in answers] == [200, 204, 200]
+    assert [it.headers["x-mine"] for it in answers] == ["yes"] * 3
+    assert done == ["background"] * 3
+
+
+async def test_a_client_that_leaves_after_it_has_come_back_counts_as_leaving(real: Real) -> None:
+    turn = ask("go", real.options([reply().text("One.").hang()]))
+    async with serving(app_of(turn)) as address, client(address) as http, asyncio.timeout(30):
+        async with aclosing(events(http, "/", last="another/0/3")) as stream:
+            await anext(event async for event in stream if "text" in event.data)
+        await turn.wait()
+    assert turn.status == "interrupted"
+
+
+async def test_an_id_from_before_the_session_had_its_name_is_of_its_turn_alone(real: Real) -> None:
+    one, two = (ask("go", real.options([reply("One."), reply("Two.")])) for _ in range(2))
+    async with (
+        serving(app_of(one)) as here,
+        serving(app_of(two)) as there,
+        client(here) as http,
+        client(there) as other,
+    ):
+        whole = [event async for event in events(http, "/")]
+        unnamed = f"-{one.uuid}/0/1"
+        assert [event async for event in events(http, "/", last=unnamed)] == whole[2:]
+        for last in (unnamed, f"-{one.uuid}/0/end", "-/0/1", "-/None/end"):
+            found = [event async for event in events(other, "/", last=last)]
+            assert found[0].data["seq"] == 0, last
+            assert found[-1].name == "end"
 
 
 async def test_signs_of_life_come_while_nothing_else_does(real: Real) -> None:

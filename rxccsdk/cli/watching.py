@@ -43,9 +43,8 @@ def watch(
 
     It is read from the transcript that Claude Code keeps. It shows the newest prompt and what has come of it
     so far, then whatever follows, prompt after prompt, as rxccsdk ask shows it; text comes when a message is
-    complete. The session does not know, and nothing is sent to it. It goes on when the
-    agent is done, for the next prompt: Ctrl+C ends the watching, not the agent. What /clear begins is another
-    session.
+    complete. The session does not know, and nothing is sent to it. When the agent is done it waits for the
+    next prompt: Ctrl+C ends the watching, not the agent. What /clear begins is another session.
 
     \b
     Examples:

@@ -13,6 +13,7 @@ from rxccsdk.session.session import ClaudeSession
 from rxccsdk.session.talk import Talk
 from rxccsdk.session.turn import Turn
 from rxccsdk.text.clock import running_loop
+from rxccsdk.transport import Exit
 
 
 def ask(prompt: Prompt, options: SessionOptions | None = None) -> Turn:
@@ -77,6 +78,10 @@ class OneShot:
     @property
     def session_id(self) -> str | None:
         return self._exchange.session_id
+
+    @property
+    def exit(self) -> Exit | None:
+        return self._exchange.exit
 
     @property
     def warnings(self) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from rxccsdk.session.talk import Talk
+from rxccsdk.transport import Exit
 
 if TYPE_CHECKING:
     from rxccsdk.session.turn import Turn
@@ -24,6 +25,10 @@ class Conductor(Protocol):
     @property
     def warnings(self) -> list[str]:
         """What went wrong beside the turns, in words."""
+
+    @property
+    def exit(self) -> Exit | None:
+        """How the CLI ended, if it has."""
 
     @property
     def talk(self) -> Talk:

@@ -11,6 +11,7 @@ from rxccsdk.chunks import Chunk
 from rxccsdk.text.flow import Handlers, Stage
 from rxccsdk.text.leave import Wake
 from rxccsdk.text.sink import Sink
+from rxccsdk.transport import Left
 
 if TYPE_CHECKING:
     from rxccsdk.session.turn import Turn
@@ -99,6 +100,11 @@ async def batches(turn: Turn, seq: int = -1) -> AsyncGenerator[Sequence[Chunk], 
                 await wake.wait()
     finally:
         subscription.dispose()
+
+
+def is_cut_off(turn: Turn) -> bool:
+    """Return whether a turn has ended for its readers here only; others may see how it goes on."""
+    return turn._because is not None and isinstance(turn._conductor.exit, Left)
 
 
 def session_id_of(turn: Turn) -> Callable[[], str | None]:

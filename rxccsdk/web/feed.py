@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from rxccsdk.chunk_json import to_json
 from rxccsdk.chunks import Chunk
@@ -12,7 +12,7 @@ from rxccsdk.session.turn import Turn
 from rxccsdk.web.words import event, status_of
 
 _KEPT = 4096  # events that are kept as bytes: whoever is not far behind needs no new ones
-_UNNAMED = "-"  # stands for a session that the CLI has not named yet
+_UNNAMED = "-"  # before the turn's own id, stands for a session that the CLI has not named yet
 _END = "end"
 
 _ALL = 1 << 40  # the `seq` of a client that has the turn's end, too
@@ -25,6 +25,7 @@ class Events:
         self._session: str | None = None
         self._made: OrderedDict[int, bytes] = OrderedDict()
         self._session_id = session_id_of(turn)
+        self._turn = ref(turn)
 
     @staticmethod
     def of(turn: Turn) -> Events:
@@ -35,7 +36,12 @@ class Events:
     def session(self) -> str:
         """The session's name in the ids. It stays, also where `/clear` gives the session a new id."""
         self._session = self._session or self._session_id()
-        return self._session or _UNNAMED
+        return self._session or self._unnamed
+
+    @property
+    def _unnamed(self) -> str:
+        turn = self._turn()
+        return f"{_UNNAMED}{turn.uuid if turn is not None else ''}"
 
     def of_chunk(self, chunk: Chunk) -> bytes:
         """Return a chunk's event."""
@@ -54,7 +60,7 @@ class Events:
 
     def may_be_of(self, last_event_id: str | None) -> bool:
         """Return whether only the session's name, which is not known yet, can say of which turn an id is."""
-        return bool(last_event_id) and self.session == _UNNAMED
+        return bool(last_event_id) and self.session == self._unnamed
 
     def has_all(self, turn: Turn, last_event_id: str | None) -> bool:
         """Return whether a client has the turn's end, too."""
@@ -64,7 +70,11 @@ class Events:
         """Return the `seq` that an event id stands for; `None` where it is of another turn, or no id."""
         session, _, place = (last_event_id or "").partition("/")
         index, _, seq = place.partition("/")
-        if session not in (self.session, _UNNAMED) or index != str(turn.index):
+        if (
+            session not in (self.session, self._unnamed)
+            or index != str(turn.index)
+            or turn.status == "pending"
+        ):
             return None
         if seq == _END:
             return _ALL
