@@ -158,6 +158,7 @@ def test_a_cli_that_is_killed_is_waited_for_and_its_session_goes_on(serve: Any, 
         watching.until('"ToolUseChunk"')
         killed.kill()
         killed.communicate()
+        (project / "go").touch()  # its command has outlived it
         resumed = claude(project, "--continue", "on")
         watching.until("Back again.")
         assert resumed.wait(30) == 0
