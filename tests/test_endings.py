@@ -26,6 +26,7 @@ import reactivex as rx
 from claude_agent_sdk import ClaudeAgentOptions
 from reactivex import operators as ops
 
+import rxccsdk
 from rxccsdk import CassetteError, ClaudeSession, ResultChunk, RxccError, SessionOptions, TextChunk
 from rxccsdk import operators as cc
 from rxccsdk.testing import ScriptedCli, init_frame, reply, steps, text_turn
@@ -47,6 +48,22 @@ async def gone() -> None:
     async with asyncio.timeout(8):
         while children():
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("when", ["at once", "in the same breath", "while the CLI starts"])
+async def test_a_turn_of_its_own_is_taken_back_though_its_cli_never_gets_ready(
+    backend: Any, tmp_path: Path, when: str
+) -> None:
+    with ScriptedCli(tmp_path / "cli", answer_initialize=False) as cli:
+        turn = rxccsdk.ask("go", SessionOptions(backend=backend, cli_path=cli.path))
+        async with asyncio.timeout(20):
+            if when != "at once":
+                turn.subscribe(None, lambda error: None)
+            while when == "while the CLI starts" and not cli.starts:
+                await asyncio.sleep(0.01)
+            await turn.interrupt()
+        assert (turn.status, turn.response.error_kind) == ("interrupted", "interrupted")
+        await gone()
 
 
 # -- leaving in mid-turn ------------------------------------------------------------------------------------

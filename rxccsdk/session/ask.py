@@ -68,6 +68,7 @@ class OneShot:
         self._exchange = session._exchange
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._is_starting = False
         self._withdrawn = False
 
     @property
@@ -96,16 +97,25 @@ class OneShot:
         self._opening = self._loop.create_task(self._open(turn))
 
     def withdraw(self, turn: Turn) -> None:
-        self._withdrawn = True
+        was_withdrawn, self._withdrawn = self._withdrawn, True
         if self._opening is None or self._opening.done():
             self._exchange.withdraw(turn)
+        elif self._is_starting and not was_withdrawn:
+            self._opening.cancel()  # a CLI may never get ready
 
     def interrupt_turn(self, turn: Turn, why: str, kind: str = "interrupt") -> None:
         self._exchange.interrupt_turn(turn, why, kind)
 
     async def _open(self, turn: Turn) -> None:
+        if self._withdrawn:
+            self._exchange.withdraw(turn)
+            return
+        self._is_starting = True
         try:
             await self._session.open()
+        except asyncio.CancelledError:
+            if not self._withdrawn:
+                raise
         except Exception as error:
             if not isinstance(error, RxccError):
                 error = SessionCrashedError(f"The session could not be opened: {error!r}")
