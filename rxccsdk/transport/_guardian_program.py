@@ -21,7 +21,7 @@ MARK = "RXCCSDK_MARK"
 _POLL = 1.0  # seconds between two looks at the parent: another process may have inherited the pipe
 _POLITE = 2.0  # seconds a CLI may take to end on SIGTERM, which lets it end what it started
 _LIMIT = 2.0  # seconds to go on killing what is left
-_EXEC = 0.1  # seconds that what is within `exec` may take to show its environment
+_EXEC = 1.0  # seconds that what is within `exec` may take to show its environment
 
 
 def main() -> None:
