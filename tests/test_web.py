@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxccsdk import AskChunk, PromptChunk, TextChunk, Turn, ask
+from rxccsdk import AskChunk, PromptChunk, SessionOptions, TextChunk, Turn, ask
 from rxccsdk.testing import reply
 from rxccsdk.web import create_app, sse
 from tests.cli_versions import needs_cli
@@ -142,6 +143,17 @@ async def test_an_id_from_before_the_session_had_its_name_is_of_its_turn_alone(r
             found = [event async for event in events(other, "/", last=last)]
             assert found[0].data["seq"] == 0, last
             assert found[-1].name == "end"
+
+
+async def test_the_end_of_a_turn_that_never_began_is_of_it_alone(tmp_path: Path) -> None:
+    one, two = (ask("go", SessionOptions(cli_path=tmp_path / "none")) for _ in range(2))
+    async with serving(app_of(one)) as here, client(here) as http:
+        (end,) = [event async for event in events(http, "/")]
+        assert (end.name, end.data["status"]) == ("end", "failed")
+        assert (await http.get("/", headers={"last-event-id": str(end.id)})).status_code == 204
+    async with serving(app_of(two)) as there, client(there) as other:
+        assert [event.name async for event in events(other, "/", last=str(end.id))] == ["end"]
+        assert [event.name async for event in events(other, "/", last=str(end.id))] == ["end"]
 
 
 async def test_signs_of_life_come_while_nothing_else_does(real: Real) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from weakref import WeakKeyDictionary, ref
 
@@ -26,6 +27,7 @@ class Events:
         self._made: OrderedDict[int, bytes] = OrderedDict()
         self._session_id = session_id_of(turn)
         self._turn = ref(turn)
+        self._token = secrets.token_hex(8)  # of a turn that ended before it had a uuid
 
     @staticmethod
     def of(turn: Turn) -> Events:
@@ -41,7 +43,8 @@ class Events:
     @property
     def _unnamed(self) -> str:
         turn = self._turn()
-        return f"{_UNNAMED}{turn.uuid if turn is not None else ''}"
+        uuid = turn.uuid if turn is not None else None
+        return f"{_UNNAMED}{uuid or self._token}"
 
     def of_chunk(self, chunk: Chunk) -> bytes:
         """Return a chunk's event."""
