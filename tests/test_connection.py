@@ -144,6 +144,14 @@ def test_a_notice_of_our_own_is_numbered_after_what_came() -> None:
     assert (notice.turn, notice.seq, notice.at) == (0, last + 1, 31.0)
 
 
+def test_a_notice_between_two_turns_interrupts_neither() -> None:
+    connection = Connection()
+    assert [type(event) for event in connection.put(connection.notice("interrupt", "late"))] == [NoticeChunk]
+    connection.prompt("go")
+    receive(connection, INIT, begun(), block(0), delta("a"), RESULT)
+    assert [type(event) for event in connection.put(connection.notice("interrupt", "late"))] == [NoticeChunk]
+
+
 # -- control requests -----------------------------------------------------------------------------------
 
 

@@ -307,7 +307,7 @@ class Connection:
             return
         if frame.get("type") == OWN_NOTICE:
             notice = self._notice(str(frame.get("kind")), str(frame.get("detail")), now)
-            events += [TurnInterrupted(), notice]
+            events += [notice] if self.turn is None else [TurnInterrupted(), notice]
             return
         router, running, steers = self._router, self._router.turn, self._dialogue.steers
         had_started = router.started
